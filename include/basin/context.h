@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The context: what all objects of one caller share. It holds the allocator,
+ * the worker threads, the chosen instruction set and the last error's text.
+ */
+#ifndef BASIN_CONTEXT_H
+#define BASIN_CONTEXT_H
+
+#include <basin/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct basin_context basin_context;
+
+/** Log levels, quietest last. */
+typedef enum basin_log_level { BASIN_LOG_DEBUG, BASIN_LOG_INFO, BASIN_LOG_WARNING } basin_log_level;
+
+typedef struct basin_context_options {
+    size_t size;      /**< sizeof(basin_context_options), set by init */
+    int thread_count; /**< 0: affinity and cgroup quota decide */
+    const char *isa;  /**< "reference", "generic", "avx2", "avx512"; NULL: BASIN_CPU, else the best */
+    /** Allocate `bytes` aligned to 64, or NULL. NULL pointer here: the C library's. */
+    void *(*allocate)(void *user, size_t bytes);
+    void (*release)(void *user, void *memory);
+    void *allocator_user;
+    /** Called with one line, without a newline. NULL: nothing is logged. */
+    void (*log)(void *user, basin_log_level level, const char *line);
+    void *log_user;
+} basin_context_options;
+
+BASIN_API void basin_context_options_init(basin_context_options *options);
+
+/**
+ * Create a context and start its worker threads.
+ *
+ * @param options  borrowed; NULL for the defaults
+ * @param out      the new context, the caller's to destroy; NULL on failure
+ * @return BASIN_OK; BASIN_ERROR_MEMORY; BASIN_ERROR_ARGUMENT for an instruction set that is unknown
+ *         or that this processor lacks
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_context_create(const basin_context_options *options,
+                                                             basin_context **out);
+
+/** Stop the workers and free the context; every object made with it must be gone. NULL is fine. */
+BASIN_API void basin_context_destroy(basin_context *context);
+
+/** The last error's one-line message, "" if there was none. Owned by the context. */
+BASIN_API const char *basin_context_error(const basin_context *context);
+
+BASIN_API int basin_context_thread_count(const basin_context *context);
+
+/** The instruction set in use: "reference", "generic", "avx2" or "avx512". */
+BASIN_API const char *basin_context_isa(const basin_context *context);
+
+/** The library's version, "0.1.0" for example. */
+BASIN_API const char *basin_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one file with compiler-specific syntax.
+ */
+#ifndef BASIN_BASE_COMPILER_H
+#define BASIN_BASE_COMPILER_H
+
+#define BASIN_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
+#define BASIN_INLINE static inline __attribute__((always_inline, unused))
+#define BASIN_LIKELY(x) __builtin_expect(!!(x), 1)
+#define BASIN_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define BASIN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/** Return the status of `call` from the calling function unless it is BASIN_OK. */
+#define BASIN_TRY(call)                                                                            \
+    do {                                                                                           \
+        basin_status try_status = (call);                                                          \
+        if (try_status != BASIN_OK)                                                                \
+            return try_status;                                                                     \
+    } while (0)
+
+#endif
