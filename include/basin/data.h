@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Data sets: images or points with optional labels, read from files or made
+ * from a seed.
+ *
+ * A data set is named by a specification "name[:split]":
+ *   mnist, fashion-mnist, cifar10, cifar100   files found under the data folder
+ *   a path to an IDX, CIFAR binary, .npy file (plain or .gz), or to a folder (tree) of PNGs
+ *   strokes, shapes                           built-in images, made from a seed
+ *   two-moons, eight-gaussians, …             built-in points
+ * Splits: "train" (all training examples but the last 10,000, where a set has more than 20,000;
+ * else all but the last tenth), "valid" (those held out), "test", "all-train" (train and valid).
+ * Without a split, training verbs take "train" and the others "test".
+ */
+#ifndef BASIN_DATA_H
+#define BASIN_DATA_H
+
+#include <basin/context.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct basin_data basin_data;
+
+typedef struct basin_data_info {
+    const char *name;  /**< the specification as resolved, "mnist:train" */
+    int64_t count;     /**< examples; built-in sets: what was asked for */
+    int height, width, channels; /**< points of D dimensions: 1, 1, D */
+    bool is_image;
+    float low, high;   /**< range of the values given out; points: a box that holds them */
+    int class_count;   /**< 0: no labels */
+    const char *const *class_names; /**< class_count names, or NULL */
+} basin_data_info;
+
+typedef struct basin_data_options {
+    size_t size;            /**< set by init */
+    const char *folder;     /**< data folder; NULL: BASIN_DATA */
+    const char *split;      /**< used where the specification names none; NULL: "test" */
+    int64_t count_max;      /**< at most so many examples (the first); 0: all */
+    int64_t built_in_count; /**< examples of a built-in set; 0: 60000 train, 10000 valid, test */
+    uint64_t seed;          /**< of built-in sets; splits use disjoint streams */
+    int image_size;         /**< side of built-in images; 0: 28 */
+} basin_data_options;
+
+BASIN_API void basin_data_options_init(basin_data_options *options);
+
+/**
+ * Open a data set. Images are kept as bytes and given out in [0, 1] (byte / 255).
+ *
+ * @return BASIN_OK; BASIN_ERROR_IO (missing); BASIN_ERROR_FORMAT (broken file: what, where);
+ *         BASIN_ERROR_CONFIG (unknown name: with a suggestion); BASIN_ERROR_MEMORY
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_data_open(basin_context *context,
+                                                        const char *specification,
+                                                        const basin_data_options *options,
+                                                        basin_data **out);
+BASIN_API void basin_data_close(basin_data *data);
+BASIN_API const basin_data_info *basin_data_describe(const basin_data *data);
+
+/** Copy example `index` to x [height, width, channels]. Thread-safe; index in [0, count). */
+BASIN_API void basin_data_get(const basin_data *data, int64_t index, float *x);
+/** Label of an example, -1 where there are none. */
+BASIN_API int basin_data_label(const basin_data *data, int64_t index);
+/** SHA-256 of the examples' bytes (or floats) and labels, 64 hexadecimal digits and a zero. */
+BASIN_API void basin_data_sha256(const basin_data *data, char text[65]);
+
+/** Wrap the caller's examples, copied: x [count, height, width, channels] f32, labels or NULL. */
+BASIN_API BASIN_MUST_CHECK basin_status basin_data_from_memory(basin_context *context,
+                                                               const char *name, int64_t count,
+                                                               int height, int width, int channels,
+                                                               bool is_image, const float *x,
+                                                               const int *labels, basin_data **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
