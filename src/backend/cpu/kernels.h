@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fp32 kernels of one instruction set.
+ *
+ * A table starts as the portable one and is overwritten by what an instruction
+ * set does better. All kernels of a table give the same bits for a row (or an
+ * element) whatever the number of rows around it, so results do not depend on
+ * tiles or threads.
+ *
+ * The convolution kernel knows no images. A row is any output pixel of any
+ * example, reached by its own offset; a tap is a further offset, the same for
+ * all rows, from which `run` consecutive floats are multiplied with `run` rows
+ * of packed weights:
+ *
+ *     out[r, o] = Σ_t Σ_k in[row[r] + tap[t] + k] · weight[t, k, o]
+ *
+ * This one form serves every kernel size and stride forward, and backward to
+ * the input (a stride-s input gradient is s×s phases, each a stride-1
+ * convolution with its own taps). Halos of zeros make bounds checks needless.
+ */
+#ifndef BASIN_BACKEND_CPU_KERNELS_H
+#define BASIN_BACKEND_CPU_KERNELS_H
+
+#include "graph/op.h"
+
+/** Output channels a convolution call covers at most; blocks are this wide but for the last. */
+#define BASIN__CONV_WIDTH 64
+/** Rows a convolution call covers at most: a multiple of all micro-kernels' heights. */
+#define BASIN__CONV_ROWS 48
+/** Channels are padded to this many floats (64 bytes), whatever the instruction set. */
+#define BASIN__CHANNEL_UNIT 16
+
+typedef struct basin__conv_block {
+    const float *in;
+    const int32_t *row; /* [rows] offsets in floats */
+    int rows;           /* 1 … BASIN__CONV_ROWS */
+    const int32_t *tap; /* [taps] offsets in floats */
+    int taps, run;
+    const float *weight; /* [taps, run, width], aligned to 64 bytes */
+    int width;           /* a multiple of BASIN__CHANNEL_UNIT, at most BASIN__CONV_WIDTH */
+    float *out;          /* [rows, width], dense, aligned to 64 bytes; overwritten */
+} basin__conv_block;
+
+/**
+ * The weight gradient of one tap list: for every tap t, k < run, o < width,
+ *     out[t, k, o] += Σ_r in[row[r] + tap[t] + k] · gradient[gradient_row[r] + o]
+ * summed in the order of r, starting from what out holds (so cutting the rows into several calls
+ * changes no bit).
+ */
+typedef struct basin__conv_weight_block {
+    const float *in;
+    const int32_t *row; /* [rows] */
+    const float *gradient;
+    const int32_t *gradient_row; /* [rows] */
+    int64_t rows;
+    const int32_t *tap; /* [taps] */
+    int taps, run;
+    int width;  /* a multiple of BASIN__CHANNEL_UNIT, any size: channels of the gradient, padded */
+    float *out; /* [taps, run, width], aligned to 64 bytes */
+} basin__conv_weight_block;
+
+/** out[i] = f(a[i], b[i]; p, q); pointers equal or disjoint, aligned to 64, n a multiple of 16. */
+typedef void basin__map(float *out, const float *a, const float *b, int64_t n, float p, float q);
+
+/** Where a random number is drawn: see rng/philox.h. */
+typedef struct basin__draw {
+    uint64_t seed;
+    uint64_t draw;    /* 48 bits: counts from the run's start, never restarts */
+    uint32_t chain;   /* global chain or example index */
+    uint16_t purpose; /* basin__purpose in the low byte, attempt in the high byte */
+} basin__draw;
+
+typedef struct basin__cpu_kernels {
+    void (*conv)(const basin__conv_block *block);
+    void (*conv_weight)(const basin__conv_weight_block *block);
+    /** Element by element; NULL for ops that are not (or have no kernel, and run as reference). */
+    basin__map *map[BASIN__OP_COUNT];
+    /** y = SiLU(x) and slope = SiLU'(x) in one pass; y or slope may be x itself. */
+    void (*silu_both)(float *y, float *slope, const float *x, int64_t n);
+    /** Whole ops on strided views, f32: the reference kernel unless overwritten. */
+    void (*run[BASIN__OP_COUNT])(const basin__op_call *call);
+    /** `count` standard normals or uniforms in [0, 1): a pure function of (draw, element index). */
+    void (*normal)(float *out, int64_t count, const basin__draw *draw);
+    void (*uniform)(float *out, int64_t count, const basin__draw *draw);
+    /* A chain's primitives on n floats, any n, no alignment asked. */
+    void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a x */
+    void (*clamp)(float *x, float low, float high, int64_t n);
+    /** Reflect at the ends of [low, high], as often as needed, then clamp. */
+    void (*reflect)(float *x, float low, float high, int64_t n);
+    double (*dot)(const float *x, const float *y, int64_t n); /* in double, fixed order */
+    bool (*all_finite)(const float *x, int64_t n);
+    /**
+     * Keep the fused multiply-add units busy in at least 12 independent chains for `iterations`
+     * rounds; returns the floating-point operations done (2 a multiply-add).
+     */
+    double (*peak)(int64_t iterations);
+} basin__cpu_kernels;
+
+/** The table of an instruction set that this processor has; constant. */
+const basin__cpu_kernels *basin__cpu_kernels_for(basin__isa isa);
+
+#endif
