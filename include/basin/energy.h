@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An energy: p(x) ∝ exp(−E(x)/T). Low energy, likely; high energy, strange.
+ */
+#ifndef BASIN_ENERGY_H
+#define BASIN_ENERGY_H
+
+#include <basin/context.h>
+#include <basin/data.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct basin_energy basin_energy;
+
+/** The temperature of the chains a model was trained with: T = noise_std² / (2 · step_size). */
+typedef struct basin_temperature {
+    double value;
+    bool is_exact; /**< false: nominal, since gradients were clipped or values clamped */
+} basin_temperature;
+
+/**
+ * A fresh energy with parameters started from `seed`, as PyTorch starts them.
+ *
+ * @param network  "conv", "mlp", "sequential": see `basin help network`
+ * @param options  JSON object of the network's options ("{\"base_channels\": 16}"); NULL: defaults
+ * @param height, width, channels  of one example; points of D dimensions: 1, 1, D
+ * @return BASIN_OK; BASIN_ERROR_CONFIG (unknown network or option); BASIN_ERROR_SHAPE (the network
+ *         does not take such examples); BASIN_ERROR_MEMORY
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_create(basin_context *context,
+                                                            const char *network,
+                                                            const char *options, int height,
+                                                            int width, int channels, uint64_t seed,
+                                                            basin_energy **out);
+
+/**
+ * An energy computed by the caller: for n examples x [n, height, width, channels], write the
+ * energies and, where gradient is not NULL, dE/dx. Called from several threads at once.
+ */
+typedef void basin_energy_function(void *user, int64_t n, const float *x, double *energies,
+                                   float *gradient);
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_from_callback(
+    basin_context *context, int height, int width, int channels, basin_energy_function *function,
+    void *user, basin_energy **out);
+
+/**
+ * Load a model: a .safetensors file, or a run folder (its latest checkpoint's average).
+ * A file without Basin's metadata (a PyTorch state_dict) needs `network`, and height and width
+ * where they cannot be told (0 otherwise).
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_load(basin_context *context, const char *path,
+                                                          const char *network, int height,
+                                                          int width, basin_energy **out);
+/** Save a model as one safetensors file, atomically, with PyTorch's names and shapes. */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_save(basin_energy *energy, const char *path);
+BASIN_API void basin_energy_destroy(basin_energy *energy);
+
+/** [height, width, channels] of one example. */
+BASIN_API void basin_energy_shape(const basin_energy *energy, int shape[3]);
+BASIN_API int64_t basin_energy_parameter_count(const basin_energy *energy);
+BASIN_API basin_temperature basin_energy_temperature(const basin_energy *energy);
+
+/**
+ * E(x) and, where gradient is not NULL, dE/dx, for n examples, on all threads.
+ *
+ * @param x         [n, height, width, channels] f32, borrowed
+ * @param energies  [n], out; may be NULL where gradient is given
+ * @param gradient  shaped like x, out, or NULL
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_evaluate(basin_energy *energy, int64_t n,
+                                                              const float *x, double *energies,
+                                                              float *gradient);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An energy's inside: a network with its parameters, or a callback.
+ */
+#ifndef BASIN_ENERGY_ENERGY_H
+#define BASIN_ENERGY_ENERGY_H
+
+#include "energy/network.h"
+#include "plan/plan.h"
+#include <basin/energy.h>
+
+struct basin_energy {
+    basin_context *context;
+    const basin__network_def *network; /* NULL: a callback */
+    basin__option_group options;       /* of the network; values owned */
+    basin_shape shape;                 /* of one example */
+    basin__parameters parameters;
+    basin_energy_function *function;
+    void *user;
+    json_t *metadata; /* object of strings: kept in the model file; see basin__energy_note */
+    basin_graph *graph;
+    basin__plan *value_plan, *gradient_plan; /* made on first use */
+    bool is_stale;                           /* parameters changed since the last prepare */
+};
+
+/** Create from a definition and an option group already filled (values are taken over). */
+basin_status basin__energy_create(basin_context *context, const basin__network_def *network,
+                                  basin__option_group options, basin_shape shape, uint64_t seed,
+                                  basin_energy **out);
+
+/** Build E(x) of the energy's network in `graph`, sharing the energy's parameters. */
+basin_value basin__energy_build(basin_energy *energy, basin_graph *graph, basin_value x);
+
+/** Bind all parameters of the energy to a plan. */
+void basin__energy_bind(const basin_energy *energy, basin__plan *plan);
+
+/** Say that parameters were written: plans are prepared anew before the next evaluation. */
+void basin__energy_changed(basin_energy *energy);
+
+/** Make the plans if needed and prepare them. Call before evaluate_tile from several workers. */
+basin_status basin__energy_ready(basin_energy *energy);
+/** The most examples of one evaluate_tile; after ready. */
+int basin__energy_tile(const basin_energy *energy);
+/** One tile in one worker's workspace: n ≤ tile. energies or gradient may be NULL. */
+void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
+                                 double *energies, float *gradient);
+
+/** Metadata strings kept in the model file: "temperature", "range_low", "data", … */
+basin_status basin__energy_note(basin_energy *energy, const char *key, const char *format, ...)
+    BASIN_PRINTF(3, 4);
+/** A metadata string, or NULL. */
+const char *basin__energy_noted(const basin_energy *energy, const char *key);
+/** A metadata number, or `otherwise`. */
+double basin__energy_noted_number(const basin_energy *energy, const char *key, double otherwise);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Networks: functions that build a graph from ops, and the parameters they ask
+ * for. Building twice in one graph (on data and on negatives) shares them.
+ */
+#ifndef BASIN_ENERGY_NETWORK_H
+#define BASIN_ENERGY_NETWORK_H
+
+#include "base/option.h"
+#include "graph/graph.h"
+
+/**
+ * A parameter or state: its graph value has `shape`; memory is dense in that order. In files it has
+ * PyTorch's: [O, I, kh, kw] (rank 4), [O, I·kh·kw] (rank 2), [C] (rank 1), where the inner
+ * dimensions are those of `inner`, stored [height, width, channels] here and [channels, height,
+ * width] there.
+ */
+typedef struct basin__parameter {
+    char *name; /* "conv.0.weight" */
+    basin_shape shape, inner;
+    int file_rank;
+    int64_t file_dim[4];
+    double bound;   /* starts uniform in [-bound, bound] */
+    bool is_state;  /* not trained: spectral norm's vector; starts as unit normals */
+    float *data;    /* owned, basin_shape_count(shape) */
+    basin_value effective; /* in the last graph built: what the network uses (weight / σ), or the
+                              parameter itself */
+} basin__parameter;
+
+typedef struct basin__parameters {
+    basin__parameter *items;
+    int count;
+} basin__parameters;
+
+/** What a network's build function works with. */
+typedef struct basin__build {
+    basin_context *context;
+    basin_graph *graph;
+    basin__parameters *parameters; /* grown on the first build, looked up on later ones */
+    bool spectral_norm;
+} basin__build;
+
+/** Layers. Each makes or finds "<name>.weight" and "<name>.bias" with PyTorch's default start. */
+basin_value basin__layer_conv(basin__build *build, const char *name, basin_value x, int outputs,
+                              int kernel, basin_conv conv);
+/** On a vector; `inner` is the image that was flattened into it ([height, width, channels]). */
+basin_value basin__layer_linear(basin__build *build, const char *name, basin_value x, int outputs,
+                                basin_shape inner);
+
+/** Activations by name: silu, relu, leaky-relu, tanh, softplus, sigmoid. */
+#define BASIN__ACTIVATIONS "silu|relu|leaky-relu|tanh|softplus|sigmoid"
+basin_value basin__activation(basin_graph *graph, int64_t choice, basin_value x);
+
+typedef struct basin__network_def {
+    const char *name;
+    const char *help;
+    const basin__option *options;
+    size_t option_count, options_bytes;
+    /** Build E(x) for one example x: a scalar. Shape mistakes go to the graph's sticky error. */
+    basin_value (*build)(basin__build *build, const void *options, basin_value x);
+    /**
+     * Read the options off the tensors of a bare PyTorch state_dict (names and file dims as given);
+     * false if they are not this network's. NULL: cannot.
+     */
+    bool (*recognise)(basin_context *context, const basin__parameters *tensors, void *options,
+                      int *input_channels);
+} basin__network_def;
+
+/** All networks, from networks.def. */
+extern const basin__network_def *const basin__networks[];
+extern const int basin__network_count;
+const basin__network_def *basin__network_find(const char *name);
+
+/** Fill new parameters: uniform in ±bound, states with normalised normals, from the seed. */
+void basin__parameters_start(basin_context *context, basin__parameters *parameters, uint64_t seed);
+basin__parameter *basin__parameters_find(const basin__parameters *parameters, const char *name);
+void basin__parameters_reset(basin_context *context, basin__parameters *parameters);
+/** Reorder one parameter between memory and file order (both f32, dense). */
+void basin__parameter_to_file(const basin__parameter *parameter, const float *memory, float *file);
+void basin__parameter_from_file(const basin__parameter *parameter, const float *file,
+                                float *memory);
+
+#endif

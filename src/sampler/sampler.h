@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Samplers advance a tile of chains. Chains are independent: the loop over
+ * steps is inside the sampler, so a worker never leaves its tile, and a
+ * sampler touches chains by the kernels' vector primitives alone.
+ */
+#ifndef BASIN_SAMPLER_SAMPLER_H
+#define BASIN_SAMPLER_SAMPLER_H
+
+#include "backend/cpu/kernels.h"
+#include "base/option.h"
+#include "energy/energy.h"
+#include "rng/philox.h"
+
+/** A tile of chains, [n, size] dense. */
+typedef struct basin__chain_tile {
+    float *x;
+    float *gradient;  /* [n, size] scratch; holds dE/dx at the last point evaluated */
+    double *energies; /* [n]; at the last point evaluated */
+    int n;
+    int64_t size;         /* elements of one chain */
+    uint32_t first_chain; /* global index of chain 0: names its noise */
+    uint64_t seed;
+    uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
+    uint16_t attempt;    /* a roll-back is a new attempt */
+    int worker;
+    /* statistics, summed over steps and chains by the sampler */
+    double gradient_norm_sum;
+    bool is_diverged; /* a value became non-finite */
+} basin__chain_tile;
+
+typedef struct basin__sampler_def {
+    const char *name;
+    const char *help;
+    const basin__option *options;
+    size_t option_count, options_bytes;
+    /** Check that options do not contradict each other; may resolve "auto". */
+    basin_status (*check)(basin_context *context, void *options);
+    /** Advance the tile by the options' number of steps. */
+    void (*run)(const void *options, const basin__cpu_kernels *kernels, basin_energy *energy,
+                basin__chain_tile *tile);
+    basin_temperature (*temperature)(const void *options);
+} basin__sampler_def;
+
+extern const basin__sampler_def *const basin__samplers[];
+extern const int basin__sampler_count;
+const basin__sampler_def *basin__sampler_find(const char *name);
+
+typedef struct basin__chain_run {
+    const basin__sampler_def *sampler;
+    const void *options;
+    basin_energy *energy;
+    uint64_t seed, first_draw;
+    uint32_t first_chain;
+    uint16_t attempt;
+    /* out */
+    double gradient_norm; /* mean over chains and steps */
+} basin__chain_run;
+
+/** Run n chains x [n, size] in place over all workers. BASIN_ERROR_DIVERGED: x is not finite. */
+basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x);
+
+#endif
