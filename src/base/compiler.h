@@ -11,6 +11,13 @@
 #define BASIN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define BASIN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/** Whether the processor has a feature, "avx2" for example: a literal. */
+#if defined(__x86_64__) || defined(__i386__)
+#define BASIN_CPU_HAS(feature) (__builtin_cpu_supports(feature) != 0)
+#else
+#define BASIN_CPU_HAS(feature) 0
+#endif
+
 /** Return the status of `call` from the calling function unless it is BASIN_OK. */
 #define BASIN_TRY(call)                                                                            \
     do {                                                                                           \

@@ -33,7 +33,8 @@ void basin__log(const basin_context *context, basin_log_level level, const char 
 void *basin__alloc(basin_context *context, size_t bytes);
 /** count × size, checked for overflow. */
 void *basin__alloc_array(basin_context *context, size_t count, size_t size);
-/** Grow to `new_bytes`, keeping the first `old_bytes` and zeroing the rest; NULL leaves `old` alone. */
+/** Grow to `new_bytes`, keeping the first `old_bytes` and zeroing the rest; NULL leaves `old`
+ * alone. */
 void *basin__grow(basin_context *context, void *old, size_t old_bytes, size_t new_bytes);
 void basin__free(basin_context *context, void *memory);
 /** A copy of a string, or NULL with the error recorded. */

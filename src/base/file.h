@@ -8,6 +8,10 @@
 
 #include "base/context.h"
 
+/** Record "cannot <action> '<path>': <text of errno value>" as BASIN_ERROR_IO. */
+basin_status basin__fail_errno(basin_context *context, const char *action, const char *path,
+                               int error);
+
 /**
  * Read a whole file, unpacking it where it is a gzip stream (told by its first two bytes).
  *
@@ -21,7 +25,10 @@ basin_status basin__file_read(basin_context *context, const char *path, size_t b
 
 typedef struct basin__writer basin__writer;
 
-/** Open a temporary file beside `path`. Nothing at `path` changes before commit. */
+/**
+ * Open a temporary file beside `path`. Nothing at `path` changes before commit. A link is followed;
+ * a device or pipe, which cannot be replaced, is written directly.
+ */
 basin_status basin__writer_open(basin_context *context, const char *path, basin__writer **out);
 /** Append. A failure (full disk) is remembered and returned by every later call. */
 basin_status basin__writer_put(basin__writer *writer, const void *data, size_t bytes);

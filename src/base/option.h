@@ -49,8 +49,8 @@ typedef struct basin__option_group {
     const char *title; /* heading in help: "Network conv" */
     const basin__option *options;
     size_t count;
-    void *values;     /* the struct the offsets are in */
-    uint64_t is_set;  /* bit i: option i was given by the user (at most 64 a table) */
+    void *values;    /* the struct the offsets are in */
+    uint64_t is_set; /* bit i: option i was given by the user (at most 64 a table) */
 } basin__option_group;
 
 /** Set every field to its default. Overwrites without freeing: for a fresh struct. */
