@@ -16,6 +16,7 @@
 typedef struct basin__chain_tile {
     float *x;
     float *gradient;  /* [n, size] scratch; holds dE/dx at the last point evaluated */
+    float *noise;     /* [size] scratch: one chain's noise */
     double *energies; /* [n]; at the last point evaluated */
     int n;
     int64_t size;         /* elements of one chain */
@@ -40,11 +41,19 @@ typedef struct basin__sampler_def {
     void (*run)(const void *options, const basin__cpu_kernels *kernels, basin_energy *energy,
                 basin__chain_tile *tile);
     basin_temperature (*temperature)(const void *options);
+    /** Evaluations of the gradient in one run. */
+    int64_t (*steps)(const void *options);
 } basin__sampler_def;
 
 extern const basin__sampler_def *const basin__samplers[];
 extern const int basin__sampler_count;
 const basin__sampler_def *basin__sampler_find(const char *name);
+
+/**
+ * Set the box's ends (options box-low, box-high, where a sampler has them) to the range of the
+ * data, unless the user gave them. Call before check().
+ */
+void basin__sampler_range(basin__option_group *group, double low, double high);
 
 typedef struct basin__chain_run {
     const basin__sampler_def *sampler;
@@ -57,7 +66,10 @@ typedef struct basin__chain_run {
     double gradient_norm; /* mean over chains and steps */
 } basin__chain_run;
 
-/** Run n chains x [n, size] in place over all workers. BASIN_ERROR_DIVERGED: x is not finite. */
+/**
+ * Run n chains x [n, size] in place over all workers, a tile at a time. BASIN_ERROR_DIVERGED: a
+ * gradient became non-finite; x then holds what the chains had reached.
+ */
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x);
 
 #endif

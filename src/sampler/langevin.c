@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unadjusted Langevin dynamics, with step and noise given apart:
+ *
+ *     x <- x - step_size · dE/dx + noise_std · N(0, I)
+ *
+ * Its temperature is T = noise_std² / (2 · step_size); the textbook's ε/2 and √ε are
+ * step_size = ε/2, noise_std = √ε, that is T = 1, and `noise=auto` sets noise_std from a wanted T.
+ * Recipes that work on images clip the gradient, keep pixels in a box, and may add the noise before
+ * the gradient is taken; the temperature is then nominal.
+ *
+ * Welling & Teh (2011), eq. 4; Du & Mordatch (2019), eq. 2 with the step and noise of their code.
+ */
+#include "sampler/sampler.h"
+#include <math.h>
+#include <stddef.h>
+
+enum { NOISE_GIVEN, NOISE_AUTO };
+enum { CLIP_NONE, CLIP_ELEMENT, CLIP_NORM };
+enum { BOX_NONE, BOX_CLAMP, BOX_REFLECT };
+
+typedef struct langevin_options {
+    int64_t n_steps;
+    double step_size;
+    int64_t noise;
+    double noise_std, temperature;
+    bool noise_before;
+    int64_t gradient_clip;
+    double gradient_clip_value;
+    int64_t box;
+    double box_low, box_high;
+} langevin_options;
+
+#define AT(field) offsetof(langevin_options, field)
+
+static const basin__option langevin_table[] = {
+    {"n-steps", BASIN__OPTION_INT, AT(n_steps), "60", 0, 1e9, NULL, "steps",
+     "Langevin steps a chain"},
+    {"step-size", BASIN__OPTION_FLOAT, AT(step_size), "10", 1e-12, 1e12, NULL, NULL,
+     "factor of the energy's gradient"},
+    {"noise", BASIN__OPTION_CHOICE, AT(noise), "given", 0, 0, "given|auto", NULL,
+     "given: noise-std as it is; auto: noise-std = sqrt(2 step-size temperature)"},
+    {"noise-std", BASIN__OPTION_FLOAT, AT(noise_std), "0.005", 0, 1e6, NULL, NULL,
+     "standard deviation of a step's noise"},
+    {"temperature", BASIN__OPTION_FLOAT, AT(temperature), "1", 0, 1e12, NULL, NULL,
+     "temperature of the chain where noise is auto"},
+    {"noise-before", BASIN__OPTION_FLAG, AT(noise_before), NULL, 0, 0, NULL, NULL,
+     "add the noise before the gradient is taken"},
+    {"gradient-clip", BASIN__OPTION_CHOICE, AT(gradient_clip), "element", 0, 0, "none|element|norm",
+     NULL, "bound dE/dx: each element, or each chain's norm"},
+    {"gradient-clip-value", BASIN__OPTION_FLOAT, AT(gradient_clip_value), "0.03", 1e-12, 1e12, NULL,
+     NULL, "the bound"},
+    {"box", BASIN__OPTION_CHOICE, AT(box), "clamp", 0, 0, "none|clamp|reflect", NULL,
+     "keep values between box-low and box-high"},
+    {"box-low", BASIN__OPTION_FLOAT, AT(box_low), "0", -1e6, 1e6, NULL, NULL,
+     "lower end of the box; by default the data's"},
+    {"box-high", BASIN__OPTION_FLOAT, AT(box_high), "1", -1e6, 1e6, NULL, NULL,
+     "upper end of the box; by default the data's"},
+};
+
+static basin_status langevin_check(basin_context *context, void *values) {
+    langevin_options *options = values;
+    if (options->box != BOX_NONE && !(options->box_low < options->box_high))
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "box-low %g is not below box-high %g: swap them, or take box none",
+                           options->box_low, options->box_high);
+    if (options->noise == NOISE_AUTO)
+        options->noise_std = sqrt(2 * options->step_size * options->temperature);
+    return BASIN_OK;
+}
+
+static basin_temperature langevin_temperature(const void *values) {
+    const langevin_options *options = values;
+    basin_temperature temperature = {
+        .value = options->noise_std * options->noise_std / (2 * options->step_size),
+        .is_exact = options->gradient_clip == CLIP_NONE && options->box == BOX_NONE &&
+                    !options->noise_before};
+    return temperature;
+}
+
+static void keep_in_box(const langevin_options *options, const basin__cpu_kernels *kernels,
+                        float *x, int64_t size) {
+    if (options->box == BOX_CLAMP)
+        kernels->clamp(x, (float)options->box_low, (float)options->box_high, size);
+    else if (options->box == BOX_REFLECT)
+        kernels->reflect(x, (float)options->box_low, (float)options->box_high, size);
+}
+
+static void add_noise(const langevin_options *options, const basin__cpu_kernels *kernels,
+                      const basin__chain_tile *tile, int64_t step, int chain) {
+    if (options->noise_std == 0)
+        return;
+    basin__draw draw = {.seed = tile->seed,
+                        .draw = tile->first_draw + (uint64_t)step,
+                        .chain = tile->first_chain + (uint32_t)chain,
+                        .purpose = (uint16_t)(BASIN__PURPOSE_LANGEVIN | tile->attempt << 8)};
+    kernels->normal(tile->noise, tile->size, &draw);
+    kernels->axpy(tile->x + chain * tile->size, (float)options->noise_std, tile->noise, tile->size);
+}
+
+/* x -= step_size · clipped gradient. A bound on the norm scales the step, on elements the gradient
+   itself; a non-finite gradient shows in its norm, which is summed in double. */
+static void descend(const langevin_options *options, const basin__cpu_kernels *kernels,
+                    basin__chain_tile *tile, int chain) {
+    float *x = tile->x + chain * tile->size, *gradient = tile->gradient + chain * tile->size;
+    double norm = sqrt(kernels->dot(gradient, gradient, tile->size));
+    double step = options->step_size, bound = options->gradient_clip_value;
+    tile->gradient_norm_sum += norm;
+    if (!isfinite(norm)) {
+        tile->is_diverged = true;
+        return;
+    }
+    if (options->gradient_clip == CLIP_ELEMENT)
+        kernels->clamp(gradient, -(float)bound, (float)bound, tile->size);
+    else if (options->gradient_clip == CLIP_NORM && norm > bound)
+        step *= bound / norm;
+    kernels->axpy(x, -(float)step, gradient, tile->size);
+}
+
+static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
+                         basin_energy *energy, basin__chain_tile *tile) {
+    const langevin_options *options = values;
+    for (int64_t step = 0; step < options->n_steps && !tile->is_diverged; step++) {
+        if (options->noise_before)
+            for (int chain = 0; chain < tile->n; chain++) {
+                add_noise(options, kernels, tile, step, chain);
+                keep_in_box(options, kernels, tile->x + chain * tile->size, tile->size);
+            }
+        basin__energy_evaluate_tile(energy, tile->worker, tile->n, tile->x, tile->energies,
+                                    tile->gradient);
+        for (int chain = 0; chain < tile->n; chain++) {
+            descend(options, kernels, tile, chain);
+            if (!options->noise_before)
+                add_noise(options, kernels, tile, step, chain);
+            keep_in_box(options, kernels, tile->x + chain * tile->size, tile->size);
+        }
+    }
+}
+
+static int64_t langevin_steps(const void *values) {
+    return ((const langevin_options *)values)->n_steps;
+}
+
+const basin__sampler_def basin__sampler_langevin = {
+    .name = "langevin",
+    .help = "x <- x - step_size dE/dx + noise_std N(0, I)",
+    .options = langevin_table,
+    .option_count = BASIN_COUNT(langevin_table),
+    .options_bytes = sizeof(langevin_options),
+    .check = langevin_check,
+    .run = langevin_run,
+    .temperature = langevin_temperature,
+    .steps = langevin_steps,
+};

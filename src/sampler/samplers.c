@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of samplers, from samplers.def, and what is common to their options.
+ */
+#include "sampler/sampler.h"
+#include <string.h>
+
+#define BASIN__SAMPLER(name) extern const basin__sampler_def basin__sampler_##name;
+#include "sampler/samplers.def"
+#undef BASIN__SAMPLER
+
+const basin__sampler_def *const basin__samplers[] = {
+#define BASIN__SAMPLER(name) &basin__sampler_##name,
+#include "sampler/samplers.def"
+#undef BASIN__SAMPLER
+};
+
+const int basin__sampler_count = (int)BASIN_COUNT(basin__samplers);
+
+const basin__sampler_def *basin__sampler_find(const char *name) {
+    for (int i = 0; i < basin__sampler_count; i++)
+        if (strcmp(basin__samplers[i]->name, name) == 0)
+            return basin__samplers[i];
+    return NULL;
+}
+
+static void set_unless_given(basin__option_group *group, const char *name, double number) {
+    const basin__option *option = basin__option_find(group, 1, name, NULL);
+    if (option == NULL)
+        return;
+    if (!(group->is_set >> (option - group->options) & 1))
+        *(double *)((char *)group->values + option->offset) = number;
+}
+
+void basin__sampler_range(basin__option_group *group, double low, double high) {
+    set_unless_given(group, "box-low", low);
+    set_unless_given(group, "box-high", high);
+}
