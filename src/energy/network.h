@@ -20,9 +20,9 @@ typedef struct basin__parameter {
     basin_shape shape, inner;
     int file_rank;
     int64_t file_dim[4];
-    double bound;   /* starts uniform in [-bound, bound] */
-    bool is_state;  /* not trained: spectral norm's vector; starts as unit normals */
-    float *data;    /* owned, basin_shape_count(shape) */
+    double bound;          /* starts uniform in [-bound, bound] */
+    bool is_state;         /* not trained: spectral norm's vector; starts as unit normals */
+    float *data;           /* owned, basin_shape_count(shape) */
     basin_value effective; /* in the last graph built: what the network uses (weight / σ), or the
                               parameter itself */
 } basin__parameter;
@@ -47,9 +47,20 @@ basin_value basin__layer_conv(basin__build *build, const char *name, basin_value
 basin_value basin__layer_linear(basin__build *build, const char *name, basin_value x, int outputs,
                                 basin_shape inner);
 
+/**
+ * Find a parameter or add one, its bound 0 and its data zero; NULL after a builder error. A found
+ * one of another shape is an error of the graph.
+ */
+basin__parameter *basin__layer_parameter(basin__build *build, const char *name, basin_shape shape,
+                                         basin_shape inner, int file_rank);
+/** W / σ(W), by one step of the power method from the state "<name>.u"; W is [O, kh, kw, I]. */
+basin_value basin__layer_spectral_norm(basin__build *build, const char *name, basin_value weight);
+
 /** Activations by name: silu, relu, leaky-relu, tanh, softplus, sigmoid. */
 #define BASIN__ACTIVATIONS "silu|relu|leaky-relu|tanh|softplus|sigmoid"
 basin_value basin__activation(basin_graph *graph, int64_t choice, basin_value x);
+/** The index of an activation's name in BASIN__ACTIVATIONS, or -1. */
+int64_t basin__activation_find(const char *name);
 
 typedef struct basin__network_def {
     const char *name;
@@ -59,11 +70,13 @@ typedef struct basin__network_def {
     /** Build E(x) for one example x: a scalar. Shape mistakes go to the graph's sticky error. */
     basin_value (*build)(basin__build *build, const void *options, basin_value x);
     /**
-     * Read the options off the tensors of a bare PyTorch state_dict (names and file dims as given);
-     * false if they are not this network's. NULL: cannot.
+     * Read the options off the tensors of a bare PyTorch state_dict (names and file dims as given).
+     * `shape` comes with the height and width the user gave (0: none) and goes with what the
+     * tensors tell beside. False, with an error recorded, where they are not this network's or do
+     * not say enough. NULL: cannot.
      */
     bool (*recognise)(basin_context *context, const basin__parameters *tensors, void *options,
-                      int *input_channels);
+                      basin_shape *shape);
 } basin__network_def;
 
 /** All networks, from networks.def. */
@@ -72,7 +85,7 @@ extern const int basin__network_count;
 const basin__network_def *basin__network_find(const char *name);
 
 /** Fill new parameters: uniform in ±bound, states with normalised normals, from the seed. */
-void basin__parameters_start(basin_context *context, basin__parameters *parameters, uint64_t seed);
+void basin__parameters_start(basin__parameters *parameters, uint64_t seed);
 basin__parameter *basin__parameters_find(const basin__parameters *parameters, const char *name);
 void basin__parameters_reset(basin_context *context, basin__parameters *parameters);
 /** Reorder one parameter between memory and file order (both f32, dense). */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network `mlp`: linear layers on a point or a flattened image, with an
+ * activation between them, to a scalar. Tensors are named as in the PyTorch
+ * module Sequential(Linear, SiLU, Linear, SiLU, Linear): layers.0, layers.2, ...
+ */
+#include "energy/network.h"
+#include <stddef.h>
+#include <stdio.h>
+
+#define LAYERS_MAX 64
+#define NAME_BYTES 32
+
+typedef struct mlp_options {
+    basin__int_list hidden;
+    int64_t activation;
+    bool spectral_norm;
+} mlp_options;
+
+#define AT(field) offsetof(mlp_options, field)
+
+static const basin__option options_table[] = {
+    {"hidden", BASIN__OPTION_INT_LIST, AT(hidden), "128,128", 1, 65536, NULL, "channels",
+     "widths of the hidden layers"},
+    {"activation", BASIN__OPTION_CHOICE, AT(activation), "silu", 0, 0, BASIN__ACTIVATIONS, NULL,
+     "after each layer but the last (leaky-relu: slope 0.2)"},
+    {"spectral-norm", BASIN__OPTION_FLAG, AT(spectral_norm), NULL, 0, 0, NULL, NULL,
+     "divide each weight by its largest singular value"},
+};
+
+static basin_value build_mlp(basin__build *build, const void *opaque, basin_value x) {
+    const mlp_options *options = opaque;
+    basin_shape inner = basin_graph_shape(build->graph, x);
+    build->spectral_norm = options->spectral_norm;
+    x = basin_graph_reshape(build->graph, x, basin_shape_vector((int)basin_shape_count(inner)));
+    for (size_t i = 0; i <= options->hidden.count; i++) {
+        bool is_last = i == options->hidden.count;
+        int width = is_last ? 1 : (int)options->hidden.items[i];
+        char name[NAME_BYTES];
+        snprintf(name, sizeof(name), "layers.%d", 2 * (int)i);
+        x = basin__layer_linear(build, name, x, width, inner);
+        if (!is_last)
+            x = basin__activation(build->graph, options->activation, x);
+        inner = basin_shape_vector(width);
+    }
+    return x;
+}
+
+static const basin__parameter *weight_at(const basin__parameters *tensors, int layer) {
+    char name[NAME_BYTES];
+    snprintf(name, sizeof(name), "layers.%d.weight", 2 * layer);
+    const basin__parameter *weight = basin__parameters_find(tensors, name);
+    return weight && weight->file_rank == 2 ? weight : NULL;
+}
+
+/** Without height and width the input is a point; with them, an image of the channels that fit. */
+static bool recognise_shape(basin_context *context, int64_t inputs, basin_shape *shape) {
+    if (shape->height == 0 || shape->width == 0)
+        *shape = basin_shape_vector((int)inputs);
+    int64_t pixels = (int64_t)shape->height * shape->width;
+    shape->channels = (int32_t)(inputs / pixels);
+    if (shape->channels >= 1 && inputs % pixels == 0)
+        return true;
+    basin__fail(context, BASIN_ERROR_SHAPE,
+                "layers.0.weight takes %lld inputs, which are no whole number of channels of "
+                "%d x %d pixels",
+                (long long)inputs, shape->height, shape->width);
+    return false;
+}
+
+static bool recognise_mlp(basin_context *context, const basin__parameters *tensors, void *opaque,
+                          basin_shape *shape) {
+    mlp_options *options = opaque;
+    int layers = 0;
+    while (layers < LAYERS_MAX && weight_at(tensors, layers))
+        layers++;
+    if (layers == 0) {
+        basin__fail(context, BASIN_ERROR_FORMAT,
+                    "its tensors are not those of network mlp: layers.0.weight of rank 2 is "
+                    "missing");
+        return false;
+    }
+    basin__free(context, options->hidden.items);
+    options->hidden = (basin__int_list){.count = (size_t)layers - 1};
+    if (layers > 1) {
+        options->hidden.items = basin__alloc_array(context, options->hidden.count, sizeof(int64_t));
+        if (!options->hidden.items) {
+            options->hidden.count = 0;
+            return false;
+        }
+    }
+    for (int i = 0; i + 1 < layers; i++)
+        options->hidden.items[i] = weight_at(tensors, i)->file_dim[0];
+    return recognise_shape(context, weight_at(tensors, 0)->file_dim[1], shape);
+}
+
+const basin__network_def basin__network_mlp = {
+    .name = "mlp",
+    .help = "linear layers on a point or a flattened image",
+    .options = options_table,
+    .option_count = BASIN_COUNT(options_table),
+    .options_bytes = sizeof(mlp_options),
+    .build = build_mlp,
+    .recognise = recognise_mlp,
+};
