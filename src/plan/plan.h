@@ -20,9 +20,9 @@
 typedef struct basin__plan basin__plan;
 
 typedef struct basin__plan_options {
-    bool is_f64;     /* double throughout, by reference kernels */
+    bool is_f64;      /* double throughout, by reference kernels */
     bool is_poisoned; /* tests: fill every workspace with NaN before a tile is run */
-    int tile;        /* examples a tile; 0: chosen from the shapes */
+    int tile;         /* examples a tile; 0: chosen from the shapes */
 } basin__plan_options;
 
 /**

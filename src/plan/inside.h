@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan's inside, shared by the files of this folder.
+ *
+ * The body is a list of groups. A group has a root that is not element by
+ * element (a convolution, say) or none, and a program of the element-wise nodes
+ * that follow it, run on a small block of rows while it is hot: the root's
+ * result and whatever is only used inside the group never reach memory.
+ *
+ * A row is one pixel of one example with its channels. Values in a workspace
+ * have a halo of zeros as wide as their readers reach, and channels padded to
+ * whole cache lines:
+ *
+ *       left   width   right
+ *      0 0 0 0 0 0 0 0 0 0 0     top
+ *      0 0 . . . . . . . 0 0
+ *      0 0 . . . . . . . 0 0     height lines, one line = (left + width + right) pixels
+ *      0 0 0 0 0 0 0 0 0 0 0     bottom
+ *
+ * Files: plan.c (which values are needed, where each lives), group.c (fusion),
+ * lower.c (convolutions to tap lists, packing), run.c (one tile), batch.c
+ * (shards and their merging).
+ */
+#ifndef BASIN_PLAN_INSIDE_H
+#define BASIN_PLAN_INSIDE_H
+
+#include "backend/cpu/kernels.h"
+#include "plan/plan.h"
+
+typedef struct basin__layout {
+    int top, left, bottom, right;
+    ptrdiff_t pixel, line, example; /* strides in elements */
+    ptrdiff_t origin;               /* of pixel (0, 0) */
+} basin__layout;
+
+/** Where a value lives. */
+typedef enum basin__region {
+    BASIN__REGION_NONE,   /* not needed, or only inside its group */
+    BASIN__REGION_BOUND,  /* the caller's memory: parameters, states, settings */
+    BASIN__REGION_SHARED, /* the plan's shared block: constants, part before, part after */
+    BASIN__REGION_TILE,   /* a worker's workspace, one copy an example of the tile */
+    BASIN__REGION_SUM     /* a shard's sums over the batch, then moved to SHARED */
+} basin__region;
+
+typedef struct basin__place {
+    bool is_needed;
+    bool is_stored; /* read outside of its group, or an output */
+    basin__region region;
+    size_t offset;     /* elements from the region's start */
+    size_t size;       /* elements (of one example) */
+    size_t sum_offset; /* sums over the batch: elements from the start of the shard's sums */
+    size_t sum_size;
+    basin_value sum_of; /* the value whose sums this one adds to: itself, or an equal-shaped peer */
+    basin__layout layout;
+    const void *bound;
+    int input;      /* per-example inputs: index for the caller, else -1 */
+    int group;      /* body values: the group that makes it, -1 for inputs */
+    int last_group; /* the last group that reads it from memory */
+} basin__place;
+
+/** One tap list: rows in, weights, pixels out. Forward convolutions have one, adjoints s×s. */
+typedef struct basin__phase {
+    int taps, run;
+    int32_t *tap;           /* [taps] offsets in the input's elements */
+    int16_t *tap_y, *tap_x; /* [taps] kernel coordinates of the tap's first weight */
+    int pixels;             /* of one example */
+    int32_t *in_pixel;      /* [pixels] offset of the input row */
+    int32_t *out_pixel;     /* [pixels] y · width + x in the output */
+    int width;              /* output channels, padded */
+    size_t packed;          /* offset of the packed weights in the shared block */
+} basin__phase;
+
+/** How weights are laid out for a phase: see basin__pack. */
+typedef enum basin__lowering {
+    BASIN__LOWER_NONE,
+    BASIN__LOWER_FORWARD, /* conv */
+    BASIN__LOWER_PHASES,  /* conv_input by phases */
+    BASIN__LOWER_SCATTER, /* conv_input to few channels: all taps at once, then a scatter */
+    BASIN__LOWER_WEIGHT   /* conv_weight: the forward tap list */
+} basin__lowering;
+
+typedef enum basin__instruction_kind {
+    BASIN__LOAD,     /* register ← rows of a value in memory, broadcasting */
+    BASIN__STORE,    /* rows of a value ← register */
+    BASIN__MAP,      /* register ← map(register, register) */
+    BASIN__SILU_BOTH /* out ← SiLU(a), out2 ← SiLU'(a) */
+} basin__instruction_kind;
+
+typedef struct basin__instruction {
+    basin__instruction_kind kind;
+    int out, out2, a, b; /* registers */
+    basin__map *map;
+    float p, q;
+    int operand; /* LOAD, STORE */
+} basin__instruction;
+
+/** A value a program reads or writes in memory. */
+typedef struct basin__operand {
+    basin_value value;
+    int32_t *pixel;         /* [height·width of the group] offset of the pixel's row */
+    ptrdiff_t example;      /* stride from example to example, 0 for shared values */
+    int channels;           /* elements that may be copied in a row */
+    bool is_channel_scalar; /* one number for all channels */
+} basin__operand;
+
+typedef struct basin__group {
+    basin_value root; /* BASIN_NO_VALUE: a program alone */
+    basin__lowering lowering;
+    bool is_program;   /* rows go through the instructions (else the root runs as a whole op) */
+    basin_shape shape; /* of the rows */
+    basin__phase *phases;
+    int phase_count;
+    int32_t *image_row, *gradient_row; /* LOWER_WEIGHT: offsets of every row of a full tile */
+    basin_value *halo;                 /* stored values of this group whose halo must be zeroed */
+    int halo_count;
+    int packed_by; /* the group whose packed weights this one uses: its own index, mostly */
+    int root_register;
+    basin__instruction *instructions;
+    int instruction_count, instruction_capacity;
+    basin__operand *operands;
+    int operand_count, operand_capacity;
+    int register_count;
+} basin__group;
+
+struct basin__plan {
+    basin_context *context;
+    const basin_graph *graph;
+    const basin__cpu_kernels *kernels;
+    bool is_f64, is_fused, is_poisoned;
+    size_t element; /* bytes */
+    int tile;
+    basin_value *outputs;
+    int output_count, input_count;
+    basin__place *places; /* one a node */
+    basin_value *before, *after;
+    int before_count, after_count;
+    basin__group *groups;
+    int group_count;
+    /* memory */
+    unsigned char *shared;
+    size_t shared_size;         /* elements */
+    size_t tile_size;           /* elements of one example's values */
+    size_t scratch_size;        /* elements: registers */
+    size_t sum_size;            /* elements of one shard's sums; 0: no reduced outputs */
+    unsigned char **workspaces; /* one a worker: values, then registers */
+    int worker_count;
+    struct basin__sums *sums; /* batch.c */
+    double flops;
+    bool is_prepared;
+};
+
+BASIN_INLINE const basin__node *basin__plan_node(const basin__plan *plan, basin_value value) {
+    return &plan->graph->nodes[value];
+}
+
+/* plan.c */
+void *basin__plan_data(const basin__plan *plan, basin_value value, unsigned char *workspace,
+                       unsigned char *sums);
+basin__view basin__plan_view(const basin__plan *plan, basin_value value, unsigned char *workspace,
+                             unsigned char *sums);
+void basin__plan_call(const basin__plan *plan, basin_value value, int64_t n,
+                      unsigned char *workspace, unsigned char *sums);
+
+/* group.c */
+basin_status basin__plan_group(basin__plan *plan);
+basin_status basin__plan_program(basin__plan *plan);
+basin_status basin__plan_list_halos(basin__plan *plan);
+
+/* lower.c */
+basin__lowering basin__lowering_of(const basin__plan *plan, basin_value value);
+void basin__lower_halos(basin__plan *plan);
+basin_status basin__lower_group(basin__plan *plan, basin__group *group);
+void basin__pack_all(basin__plan *plan);
+void basin__unpack_weight(const basin__plan *plan, const basin__group *group, const float *packed,
+                          float *dense);
+size_t basin__lower_sum_size(const basin__plan *plan, basin_value value);
+
+/* run.c */
+void basin__run_body(basin__plan *plan, int worker, int n, const void *const *inputs,
+                     unsigned char *sums);
+void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t n, void *to);
+
+/* batch.c */
+void basin__sums_destroy(basin__plan *plan);
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Convolutions lowered to tap lists: see backend/cpu/kernels.h for the form.
+ *
+ * Forward: output pixel (y, x) reads from the input at (y·s − pad, x·s − pad),
+ * tap (i, j) lies i lines and j pixels on. Where pixels lie close together, the
+ * taps of a kernel line are one run of kw·C floats, so a grey image's 3×3
+ * kernel is three taps with runs of three.
+ *
+ * Input gradient with stride s: input pixel (s·i + a, s·j + b) gets
+ * contributions from the kernel lines ky with ky ≡ a + pad (mod s), at output
+ * line i + (a + pad − ky)/s. For each of the s×s phases (a, b) that is a
+ * stride-1 convolution.
+ *
+ * An image of at most four channels would waste the vector: there all taps are
+ * one wide product, scattered to the pixels.
+ */
+#include "inside.h"
+#include <string.h>
+
+static int max_of(int a, int b) { return a > b ? a : b; }
+
+static int32_t padded(int64_t n) {
+    return (int32_t)((n + BASIN__CHANNEL_UNIT - 1) / BASIN__CHANNEL_UNIT * BASIN__CHANNEL_UNIT);
+}
+
+basin__lowering basin__lowering_of(const basin__plan *plan, basin_value value) {
+    const basin__node *node = basin__plan_node(plan, value);
+    if (!plan->is_fused || node->input_count != 2 ||
+        plan->places[node->input[0]].region != BASIN__REGION_TILE)
+        return BASIN__LOWER_NONE;
+    bool is_second_tile = plan->places[node->input[1]].region == BASIN__REGION_TILE;
+    basin_shape second = basin__plan_node(plan, node->input[1])->shape;
+    if (node->op == BASIN__OP_conv && !is_second_tile)
+        return BASIN__LOWER_FORWARD;
+    if (node->op == BASIN__OP_conv_input && !is_second_tile)
+        return node->shape.channels <= 4 && second.height * second.width > 1 ? BASIN__LOWER_SCATTER
+                                                                             : BASIN__LOWER_PHASES;
+    if (node->op == BASIN__OP_conv_weight && is_second_tile && second.channels > 4)
+        return BASIN__LOWER_WEIGHT;
+    return BASIN__LOWER_NONE;
+}
+
+/** The convolution a lowered node belongs to, in the terms of its forward form. */
+typedef struct geometry {
+    basin_value image, output; /* the values at the input and the output side */
+    basin_shape weight, in, out;
+    int stride, pad;
+} geometry;
+
+static geometry geometry_of(const basin__plan *plan, basin_value value) {
+    const basin__node *node = basin__plan_node(plan, value);
+    geometry g = {.stride = node->attributes.conv.stride, .pad = node->attributes.conv.pad};
+    bool is_adjoint = node->op == BASIN__OP_conv_input;
+    g.image = is_adjoint ? value : node->input[0];
+    g.output = node->op == BASIN__OP_conv          ? value
+               : node->op == BASIN__OP_conv_weight ? node->input[1]
+                                                   : node->input[0];
+    g.weight = node->op == BASIN__OP_conv_weight ? node->shape
+                                                 : basin__plan_node(plan, node->input[1])->shape;
+    g.in = basin__plan_node(plan, g.image)->shape;
+    g.out = basin__plan_node(plan, g.output)->shape;
+    return g;
+}
+
+/* ---- halos ---- */
+
+static void widen(basin__layout *layout, int top, int left, int bottom, int right) {
+    layout->top = max_of(layout->top, top);
+    layout->left = max_of(layout->left, left);
+    layout->bottom = max_of(layout->bottom, bottom);
+    layout->right = max_of(layout->right, right);
+}
+
+/** How far kernel line k moves phase a: the output line is i + shift; false if it has no part. */
+static bool phase_shift(int a, int k, int pad, int stride, int *shift) {
+    int distance = a + pad - k;
+    *shift = distance / stride;
+    return distance % stride == 0;
+}
+
+/** Reach of the phases along one axis before the first and beyond the last output. */
+static void phase_reach(int size, int outputs, int kernel, const geometry *g, int *before,
+                        int *after) {
+    *before = *after = 0;
+    for (int a = 0; a < g->stride && a < size; a++) {
+        int steps = (size - a + g->stride - 1) / g->stride;
+        for (int k = 0; k < kernel; k++) {
+            int shift;
+            if (!phase_shift(a, k, g->pad, g->stride, &shift))
+                continue;
+            *before = max_of(*before, -shift);
+            *after = max_of(*after, steps - 1 + shift - (outputs - 1));
+        }
+    }
+}
+
+void basin__lower_halos(basin__plan *plan) {
+    for (int i = 0; i < plan->group_count; i++) {
+        basin__group *group = &plan->groups[i];
+        if (group->lowering == BASIN__LOWER_NONE)
+            continue;
+        geometry g = geometry_of(plan, group->root);
+        if (group->lowering == BASIN__LOWER_PHASES) {
+            int top, left, bottom, right;
+            phase_reach(g.in.height, g.out.height, g.weight.height, &g, &top, &bottom);
+            phase_reach(g.in.width, g.out.width, g.weight.width, &g, &left, &right);
+            widen(&plan->places[g.output].layout, top, left, bottom, right);
+        } else {
+            int bottom = (g.out.height - 1) * g.stride - g.pad + g.weight.height - g.in.height;
+            int right = (g.out.width - 1) * g.stride - g.pad + g.weight.width - g.in.width;
+            widen(&plan->places[g.image].layout, g.pad, g.pad, bottom, right);
+        }
+    }
+}
+
+/* ---- tap lists ---- */
+
+static basin_status allocate_phase(basin__plan *plan, basin__phase *phase, int taps, int pixels) {
+    basin_context *context = plan->context;
+    phase->taps = taps;
+    phase->pixels = pixels;
+    phase->tap = basin__alloc_array(context, (size_t)taps, sizeof *phase->tap);
+    phase->tap_y = basin__alloc_array(context, (size_t)taps, sizeof *phase->tap_y);
+    phase->tap_x = basin__alloc_array(context, (size_t)taps, sizeof *phase->tap_x);
+    phase->in_pixel = basin__alloc_array(context, (size_t)pixels, sizeof *phase->in_pixel);
+    phase->out_pixel = basin__alloc_array(context, (size_t)pixels, sizeof *phase->out_pixel);
+    return phase->tap && phase->tap_y && phase->tap_x && phase->in_pixel && phase->out_pixel
+               ? BASIN_OK
+               : BASIN_ERROR_MEMORY;
+}
+
+static basin_status lower_forward(basin__plan *plan, basin__group *group, const geometry *g) {
+    const basin__layout *in = &plan->places[g->image].layout;
+    basin__phase *phase = &group->phases[0];
+    bool is_run = in->pixel == g->in.channels;
+    int columns = is_run ? 1 : g->weight.width;
+    BASIN_TRY(
+        allocate_phase(plan, phase, g->weight.height * columns, g->out.height * g->out.width));
+    phase->run = is_run ? g->weight.width * g->in.channels : g->in.channels;
+    phase->width = padded(g->weight.outer);
+    for (int t = 0; t < phase->taps; t++) {
+        phase->tap_y[t] = (int16_t)(t / columns);
+        phase->tap_x[t] = (int16_t)(t % columns);
+        phase->tap[t] = (int32_t)(phase->tap_y[t] * in->line + phase->tap_x[t] * in->pixel);
+    }
+    for (int p = 0; p < phase->pixels; p++) {
+        int y = p / g->out.width * g->stride - g->pad, x = p % g->out.width * g->stride - g->pad;
+        phase->in_pixel[p] = (int32_t)(y * in->line + x * in->pixel);
+        phase->out_pixel[p] = p;
+    }
+    return BASIN_OK;
+}
+
+/** Offsets of all rows of a full tile, at the image's and at the gradient's side. */
+static basin_status lower_weight_rows(basin__plan *plan, basin__group *group, const geometry *g) {
+    const basin__layout *in = &plan->places[g->image].layout;
+    const basin__layout *out = &plan->places[g->output].layout;
+    const basin__phase *phase = &group->phases[0];
+    size_t rows = (size_t)plan->tile * (size_t)phase->pixels;
+    group->image_row = basin__alloc_array(plan->context, rows, sizeof *group->image_row);
+    group->gradient_row = basin__alloc_array(plan->context, rows, sizeof *group->gradient_row);
+    if (!group->image_row || !group->gradient_row)
+        return BASIN_ERROR_MEMORY;
+    for (int n = 0, r = 0; n < plan->tile; n++)
+        for (int p = 0; p < phase->pixels; p++, r++) {
+            int y = p / g->out.width, x = p % g->out.width;
+            group->image_row[r] = (int32_t)(n * in->example + phase->in_pixel[p]);
+            group->gradient_row[r] = (int32_t)(n * out->example + y * out->line + x * out->pixel);
+        }
+    return BASIN_OK;
+}
+
+static basin_status lower_scatter(basin__plan *plan, basin__group *group, const geometry *g) {
+    const basin__layout *out = &plan->places[g->output].layout;
+    basin__phase *phase = &group->phases[0];
+    BASIN_TRY(allocate_phase(plan, phase, 1, g->out.height * g->out.width));
+    phase->run = g->weight.outer;
+    phase->width = padded((int64_t)g->weight.height * g->weight.width * g->weight.channels);
+    const basin__layout *image = &plan->places[g->image].layout;
+    for (int p = 0; p < phase->pixels; p++) {
+        int y = p / g->out.width, x = p % g->out.width;
+        phase->in_pixel[p] = (int32_t)(y * out->line + x * out->pixel);
+        phase->out_pixel[p] = (int32_t)((y * g->stride - g->pad) * image->line +
+                                        (x * g->stride - g->pad) * image->pixel);
+    }
+    return BASIN_OK;
+}
+
+static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const geometry *g, int a,
+                                int b) {
+    const basin__layout *out = &plan->places[g->output].layout;
+    int rows = g->in.height > a ? (g->in.height - a + g->stride - 1) / g->stride : 0;
+    int columns = g->in.width > b ? (g->in.width - b + g->stride - 1) / g->stride : 0;
+    BASIN_TRY(allocate_phase(plan, phase, g->weight.height * g->weight.width, rows * columns));
+    phase->taps = 0;
+    phase->run = g->weight.outer;
+    phase->width = padded(g->weight.channels);
+    for (int ky = 0; ky < g->weight.height; ky++)
+        for (int kx = 0; kx < g->weight.width; kx++) {
+            int dy, dx;
+            if (!phase_shift(a, ky, g->pad, g->stride, &dy) ||
+                !phase_shift(b, kx, g->pad, g->stride, &dx))
+                continue;
+            int t = phase->taps++;
+            phase->tap_y[t] = (int16_t)ky;
+            phase->tap_x[t] = (int16_t)kx;
+            phase->tap[t] = (int32_t)(dy * out->line + dx * out->pixel);
+        }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            int p = i * columns + j;
+            phase->in_pixel[p] = (int32_t)(i * out->line + j * out->pixel);
+            phase->out_pixel[p] = (i * g->stride + a) * g->in.width + j * g->stride + b;
+        }
+    return BASIN_OK;
+}
+
+static bool is_same_packing(const basin__plan *plan, const basin__group *a, const basin__group *b) {
+    if (a->lowering != b->lowering || a->phase_count != b->phase_count)
+        return false;
+    const basin__node *x = basin__plan_node(plan, a->root), *y = basin__plan_node(plan, b->root);
+    if (x->input[1] != y->input[1] || x->attributes.conv.pad != y->attributes.conv.pad ||
+        x->attributes.conv.stride != y->attributes.conv.stride)
+        return false;
+    for (int i = 0; i < a->phase_count; i++)
+        if (a->phases[i].taps != b->phases[i].taps || a->phases[i].run != b->phases[i].run)
+            return false;
+    return true;
+}
+
+/** Reserve shared memory for the packed weights, or use those of an equal earlier group. */
+static void place_packed(basin__plan *plan, basin__group *group) {
+    int index = (int)(group - plan->groups);
+    for (int i = 0; i < index; i++)
+        if (is_same_packing(plan, &plan->groups[i], group)) {
+            group->packed_by = plan->groups[i].packed_by;
+            for (int p = 0; p < group->phase_count; p++)
+                group->phases[p].packed = plan->groups[i].phases[p].packed;
+            return;
+        }
+    for (int p = 0; p < group->phase_count; p++) {
+        basin__phase *phase = &group->phases[p];
+        phase->packed = plan->shared_size;
+        plan->shared_size += (size_t)phase->taps * (size_t)phase->run * (size_t)phase->width;
+    }
+}
+
+basin_status basin__lower_group(basin__plan *plan, basin__group *group) {
+    if (group->lowering == BASIN__LOWER_NONE)
+        return BASIN_OK;
+    geometry g = geometry_of(plan, group->root);
+    group->phase_count = group->lowering == BASIN__LOWER_PHASES ? g.stride * g.stride : 1;
+    group->phases =
+        basin__alloc_array(plan->context, (size_t)group->phase_count, sizeof *group->phases);
+    if (!group->phases)
+        return BASIN_ERROR_MEMORY;
+    switch (group->lowering) {
+    case BASIN__LOWER_FORWARD:
+        BASIN_TRY(lower_forward(plan, group, &g));
+        break;
+    case BASIN__LOWER_WEIGHT:
+        BASIN_TRY(lower_forward(plan, group, &g));
+        return lower_weight_rows(plan, group, &g);
+    case BASIN__LOWER_SCATTER:
+        BASIN_TRY(lower_scatter(plan, group, &g));
+        break;
+    case BASIN__LOWER_PHASES:
+        for (int i = 0; i < group->phase_count; i++)
+            BASIN_TRY(lower_phase(plan, &group->phases[i], &g, i / g.stride, i % g.stride));
+        break;
+    case BASIN__LOWER_NONE:
+        break;
+    }
+    place_packed(plan, group);
+    return BASIN_OK;
+}
+
+/* ---- packing ---- */
+
+/** Index into the dense weight [O, kh, kw, I] of what tap t, run element k gives output o. */
+static ptrdiff_t weight_index(basin__lowering lowering, const basin__phase *phase, basin_shape w,
+                              int t, int k, int o) {
+    if (lowering == BASIN__LOWER_SCATTER)
+        return (ptrdiff_t)k * w.height * w.width * w.channels + o;
+    if (lowering == BASIN__LOWER_PHASES)
+        return (((ptrdiff_t)k * w.height + phase->tap_y[t]) * w.width + phase->tap_x[t]) *
+                   w.channels +
+               o;
+    int kx = phase->tap_x[t] + k / w.channels, c = k % w.channels;
+    return (((ptrdiff_t)o * w.height + phase->tap_y[t]) * w.width + kx) * w.channels + c;
+}
+
+/** Distance in a dense weight from output o to o + 1. */
+static ptrdiff_t output_step(basin__lowering lowering, basin_shape w) {
+    bool is_forward = lowering == BASIN__LOWER_FORWARD || lowering == BASIN__LOWER_WEIGHT;
+    return is_forward ? (ptrdiff_t)w.height * w.width * w.channels : 1;
+}
+
+static int output_count(basin__lowering lowering, basin_shape w) {
+    return lowering == BASIN__LOWER_SCATTER  ? w.height * w.width * w.channels
+           : lowering == BASIN__LOWER_PHASES ? w.channels
+                                             : w.outer;
+}
+
+/** Blocks of up to 64 outputs, each [taps, run, width]; outputs beyond the last are zero. */
+static void pack_phase(basin__lowering lowering, const basin__phase *phase, basin_shape w,
+                       const float *dense, float *packed) {
+    int outputs = output_count(lowering, w);
+    ptrdiff_t step = output_step(lowering, w);
+    for (int first = 0; first < phase->width; first += BASIN__CONV_WIDTH) {
+        int width =
+            phase->width - first < BASIN__CONV_WIDTH ? phase->width - first : BASIN__CONV_WIDTH;
+        int valid = outputs - first < width ? outputs - first : width;
+        for (int t = 0; t < phase->taps; t++)
+            for (int k = 0; k < phase->run; k++, packed += width) {
+                const float *from = dense + weight_index(lowering, phase, w, t, k, first);
+                for (int o = 0; o < valid; o++)
+                    packed[o] = from[o * step];
+                for (int o = valid > 0 ? valid : 0; o < width; o++)
+                    packed[o] = 0.0f;
+            }
+    }
+}
+
+void basin__pack_all(basin__plan *plan) {
+    for (int i = 0; i < plan->group_count; i++) {
+        const basin__group *group = &plan->groups[i];
+        if (group->packed_by != i || group->lowering == BASIN__LOWER_NONE ||
+            group->lowering == BASIN__LOWER_WEIGHT)
+            continue;
+        basin_value weight = basin__plan_node(plan, group->root)->input[1];
+        basin_shape shape = basin__plan_node(plan, weight)->shape;
+        const float *dense = basin__plan_data(plan, weight, NULL, NULL);
+        for (int p = 0; p < group->phase_count; p++)
+            pack_phase(group->lowering, &group->phases[p], shape, dense,
+                       (float *)(void *)plan->shared + group->phases[p].packed);
+    }
+}
+
+size_t basin__lower_sum_size(const basin__plan *plan, basin_value value) {
+    basin_shape shape = basin__plan_node(plan, value)->shape;
+    if (basin__lowering_of(plan, value) != BASIN__LOWER_WEIGHT)
+        return (size_t)basin_shape_count(shape);
+    return (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels *
+           (size_t)padded(shape.outer);
+}
+
+void basin__unpack_weight(const basin__plan *plan, const basin__group *group, const float *packed,
+                          float *dense) {
+    const basin__phase *phase = &group->phases[0];
+    basin_shape w = basin__plan_node(plan, group->root)->shape;
+    ptrdiff_t step = output_step(BASIN__LOWER_WEIGHT, w);
+    for (int t = 0; t < phase->taps; t++)
+        for (int k = 0; k < phase->run; k++, packed += phase->width) {
+            float *to = dense + weight_index(BASIN__LOWER_WEIGHT, phase, w, t, k, 0);
+            for (int o = 0; o < w.outer; o++)
+                to[o * step] = packed[o];
+        }
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Running one tile: group after group, each over blocks of rows.
+ *
+ * A block is at most 48 rows of 64 channels. The convolution kernel writes it
+ * to a register (12 KB, so a few stay in the first cache), the program's
+ * instructions run over it, and what later groups read is stored.
+ */
+#include "inside.h"
+#include <math.h>
+#include <string.h>
+
+/** Rows of one block: which example and which pixel each is. */
+typedef struct block {
+    int rows, first, width; /* channels [first, first + width) */
+    int32_t example[BASIN__CONV_ROWS];
+    int32_t pixel[BASIN__CONV_ROWS]; /* in the group's image */
+    int32_t in[BASIN__CONV_ROWS];    /* the convolution's input rows */
+} block;
+
+static float *register_at(const basin__plan *plan, unsigned char *workspace, int index) {
+    size_t values = plan->tile_size * (size_t)plan->tile;
+    return (float *)(void *)workspace + values +
+           (size_t)index * BASIN__CONV_ROWS * BASIN__CONV_WIDTH;
+}
+
+/* ---- halos, inputs, outputs ---- */
+
+static void zero_halo(const basin__plan *plan, basin_value value, int n, unsigned char *workspace) {
+    const basin__layout *layout = &plan->places[value].layout;
+    basin_shape shape = basin__plan_node(plan, value)->shape;
+    float *origin = basin__plan_data(plan, value, workspace, NULL);
+    size_t line = (size_t)layout->line * sizeof *origin;
+    size_t left = (size_t)(layout->left * layout->pixel) * sizeof *origin;
+    size_t right = (size_t)(layout->right * layout->pixel) * sizeof *origin;
+    for (int i = 0; i < n; i++) {
+        float *start = origin - layout->origin + i * layout->example;
+        memset(start, 0, (size_t)layout->top * line);
+        for (int y = 0; y < shape.height; y++) {
+            float *at = start + (layout->top + y) * layout->line;
+            memset(at, 0, left);
+            memset(at + layout->line - layout->right * layout->pixel, 0, right);
+        }
+        memset(start + (layout->top + shape.height) * layout->line, 0,
+               (size_t)layout->bottom * line);
+    }
+}
+
+/** Copy between a dense array and a value's place, pixel line by pixel line. */
+static void copy_value(const basin__plan *plan, basin_value value, int n, unsigned char *workspace,
+                       unsigned char *dense, bool is_in) {
+    const basin__layout *layout = &plan->places[value].layout;
+    basin_shape shape = basin__plan_node(plan, value)->shape;
+    unsigned char *origin = basin__plan_data(plan, value, workspace, NULL);
+    bool is_tight = layout->pixel == shape.channels;
+    size_t pixels = is_tight ? 1 : (size_t)shape.width;
+    size_t bytes =
+        (size_t)(is_tight ? shape.width * shape.channels : shape.channels) * plan->element;
+    for (int i = 0; i < n; i++)
+        for (int y = 0; y < shape.height * shape.outer; y++)
+            for (size_t x = 0; x < pixels; x++) {
+                unsigned char *place = origin + (size_t)(i * layout->example + y * layout->line +
+                                                         (ptrdiff_t)x * layout->pixel) *
+                                                    plan->element;
+                if (is_in)
+                    memcpy(place, dense, bytes);
+                else
+                    memcpy(dense, place, bytes);
+                dense += bytes;
+            }
+}
+
+static void copy_inputs(const basin__plan *plan, int n, const void *const *inputs,
+                        unsigned char *workspace) {
+    for (int v = 0; v < plan->graph->count; v++) {
+        const basin__place *place = &plan->places[v];
+        if (place->input < 0)
+            continue;
+        const basin__layout *layout = &place->layout;
+        if (layout->top || layout->left || layout->bottom || layout->right)
+            zero_halo(plan, v, n, workspace);
+        copy_value(plan, v, n, workspace, (unsigned char *)(uintptr_t)inputs[place->input], true);
+    }
+}
+
+void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t n, void *to) {
+    basin_value value = plan->outputs[output];
+    if (plan->places[value].region == BASIN__REGION_TILE)
+        copy_value(plan, value, (int)n, plan->workspaces[worker], to, false);
+}
+
+/* ---- programs ---- */
+
+static void load_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
+                      unsigned char *workspace, float *out) {
+    const float *base = basin__plan_data(plan, operand->value, workspace, NULL);
+    int valid = operand->channels - rows->first;
+    int count = valid < rows->width ? valid : rows->width;
+    for (int r = 0; r < rows->rows; r++, out += rows->width) {
+        const float *from =
+            base + rows->example[r] * operand->example + operand->pixel[rows->pixel[r]];
+        if (operand->is_channel_scalar) {
+            for (int c = 0; c < rows->width; c++)
+                out[c] = *from;
+            continue;
+        }
+        from += rows->first;
+        memcpy(out, from, (size_t)count * sizeof *out);
+        for (int c = count; c < rows->width; c++)
+            out[c] = 0.0f;
+    }
+}
+
+static void store_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
+                       unsigned char *workspace, const float *in) {
+    float *base = basin__plan_data(plan, operand->value, workspace, NULL);
+    int valid = operand->channels - rows->first;
+    int count = valid < rows->width ? valid : rows->width;
+    for (int r = 0; r < rows->rows; r++, in += rows->width)
+        memcpy(base + rows->example[r] * operand->example + operand->pixel[rows->pixel[r]] +
+                   rows->first,
+               in, (size_t)count * sizeof *in);
+}
+
+static void run_program(const basin__plan *plan, const basin__group *group, const block *rows,
+                        unsigned char *workspace) {
+    int64_t n = (int64_t)rows->rows * rows->width;
+    for (int i = 0; i < group->instruction_count; i++) {
+        const basin__instruction *at = &group->instructions[i];
+        float *out = register_at(plan, workspace, at->out);
+        float *a = register_at(plan, workspace, at->a);
+        switch (at->kind) {
+        case BASIN__LOAD:
+            load_rows(plan, &group->operands[at->operand], rows, workspace, out);
+            break;
+        case BASIN__STORE:
+            store_rows(plan, &group->operands[at->operand], rows, workspace, a);
+            break;
+        case BASIN__MAP:
+            at->map(out, a, register_at(plan, workspace, at->b), n, at->p, at->q);
+            break;
+        case BASIN__SILU_BOTH:
+            plan->kernels->silu_both(out, register_at(plan, workspace, at->out2), a, n);
+            break;
+        }
+    }
+}
+
+/* ---- blocks of rows ---- */
+
+/** Cut `total` rows into equal blocks of at most 48, a multiple of 6 (the micro-kernels' heights).
+ */
+static int block_height(int total) {
+    int blocks = (total + BASIN__CONV_ROWS - 1) / BASIN__CONV_ROWS;
+    int height = (total + blocks - 1) / blocks;
+    return (height + 5) / 6 * 6;
+}
+
+static void start_rows(block *rows, int first_row, int pixels, const int32_t *out_pixel) {
+    int example = first_row / pixels, pixel = first_row % pixels;
+    for (int r = 0; r < rows->rows; r++) {
+        rows->example[r] = example;
+        rows->pixel[r] = out_pixel ? out_pixel[pixel] : pixel;
+        if (++pixel == pixels) {
+            pixel = 0;
+            example++;
+        }
+    }
+}
+
+static void convolve(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
+                     block *rows, int first_row, unsigned char *workspace, float *out) {
+    basin_value input = basin__plan_node(plan, group->root)->input[0];
+    ptrdiff_t stride = plan->places[input].layout.example;
+    int example = first_row / phase->pixels, pixel = first_row % phase->pixels;
+    for (int r = 0; r < rows->rows; r++) {
+        rows->in[r] = (int32_t)(example * stride + phase->in_pixel[pixel]);
+        if (++pixel == phase->pixels) {
+            pixel = 0;
+            example++;
+        }
+    }
+    size_t k = (size_t)phase->taps * (size_t)phase->run;
+    basin__conv_block call = {
+        .in = basin__plan_data(plan, input, workspace, NULL),
+        .row = rows->in,
+        .rows = rows->rows,
+        .tap = phase->tap,
+        .taps = phase->taps,
+        .run = phase->run,
+        .weight =
+            (const float *)(const void *)plan->shared + phase->packed + (size_t)rows->first * k,
+        .width = rows->width,
+        .out = out,
+    };
+    plan->kernels->conv(&call);
+}
+
+/** All rows of one phase (or, without a root, of the group's image) through the program. */
+static void run_rows(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
+                     int n, unsigned char *workspace) {
+    int pixels = phase ? phase->pixels : group->shape.height * group->shape.width;
+    int total = n * pixels;
+    if (total == 0)
+        return;
+    int height = block_height(total);
+    int channels = (group->shape.channels + BASIN__CHANNEL_UNIT - 1) / BASIN__CHANNEL_UNIT *
+                   BASIN__CHANNEL_UNIT;
+    block rows;
+    for (rows.first = 0; rows.first < channels; rows.first += BASIN__CONV_WIDTH) {
+        rows.width =
+            channels - rows.first < BASIN__CONV_WIDTH ? channels - rows.first : BASIN__CONV_WIDTH;
+        for (int at = 0; at < total; at += height) {
+            rows.rows = total - at < height ? total - at : height;
+            start_rows(&rows, at, pixels, phase ? phase->out_pixel : NULL);
+            if (phase)
+                convolve(plan, group, phase, &rows, at, workspace,
+                         register_at(plan, workspace, group->root_register));
+            run_program(plan, group, &rows, workspace);
+        }
+    }
+}
+
+/** Add one row's products for all taps to the pixels they belong to. */
+static void scatter_row(float *to, const float *from, int first, int count, int line_run,
+                        ptrdiff_t line) {
+    for (int i = 0; i < count;) {
+        int ky = (first + i) / line_run, at = (first + i) % line_run;
+        int run = line_run - at < count - i ? line_run - at : count - i;
+        for (int j = 0; j < run; j++)
+            to[ky * line + at + j] += from[i + j];
+        i += run;
+    }
+}
+
+static void run_scatter(const basin__plan *plan, const basin__group *group, int n,
+                        unsigned char *workspace) {
+    const basin__phase *phase = &group->phases[0];
+    const basin__node *node = basin__plan_node(plan, group->root);
+    const basin__layout *layout = &plan->places[group->root].layout;
+    basin_shape weight = basin__plan_node(plan, node->input[1])->shape;
+    int line_run = weight.width * weight.channels, products = weight.height * line_run;
+    float *image = basin__plan_data(plan, group->root, workspace, NULL);
+    float *out = register_at(plan, workspace, 0);
+    memset(image - layout->origin, 0, (size_t)(n * layout->example) * sizeof *image);
+    int total = n * phase->pixels, height = block_height(total);
+    block rows;
+    for (rows.first = 0; rows.first < phase->width; rows.first += BASIN__CONV_WIDTH) {
+        int left = phase->width - rows.first;
+        rows.width = left < BASIN__CONV_WIDTH ? left : BASIN__CONV_WIDTH;
+        int valid = products - rows.first < rows.width ? products - rows.first : rows.width;
+        for (int at = 0; at < total; at += height) {
+            rows.rows = total - at < height ? total - at : height;
+            convolve(plan, group, phase, &rows, at, workspace, out);
+            start_rows(&rows, at, phase->pixels, phase->out_pixel);
+            for (int r = 0; r < rows.rows; r++)
+                scatter_row(image + rows.example[r] * layout->example + rows.pixel[r],
+                            out + r * rows.width, rows.first, valid, line_run, layout->line);
+        }
+    }
+}
+
+static void run_weight(const basin__plan *plan, const basin__group *group, int n,
+                       unsigned char *workspace, unsigned char *sums) {
+    const basin__phase *phase = &group->phases[0];
+    const basin__node *node = basin__plan_node(plan, group->root);
+    basin__conv_weight_block call = {
+        .in = basin__plan_data(plan, node->input[0], workspace, NULL),
+        .row = group->image_row,
+        .gradient = basin__plan_data(plan, node->input[1], workspace, NULL),
+        .gradient_row = group->gradient_row,
+        .rows = (int64_t)n * phase->pixels,
+        .tap = phase->tap,
+        .taps = phase->taps,
+        .run = phase->run,
+        .width = phase->width,
+        .out = basin__plan_data(plan, group->root, workspace, sums),
+    };
+    plan->kernels->conv_weight(&call);
+}
+
+static void run_group(const basin__plan *plan, const basin__group *group, int n,
+                      unsigned char *workspace, unsigned char *sums) {
+    if (group->lowering == BASIN__LOWER_SCATTER)
+        run_scatter(plan, group, n, workspace);
+    else if (group->lowering == BASIN__LOWER_WEIGHT)
+        run_weight(plan, group, n, workspace, sums);
+    else if (!group->is_program)
+        basin__plan_call(plan, group->root, n, workspace, sums);
+    else if (group->root == BASIN_NO_VALUE)
+        run_rows(plan, group, NULL, n, workspace);
+    else
+        for (int p = 0; p < group->phase_count; p++)
+            run_rows(plan, group, &group->phases[p], n, workspace);
+    for (int i = 0; i < group->halo_count; i++)
+        zero_halo(plan, group->halo[i], n, workspace);
+}
+
+static void poison(const basin__plan *plan, unsigned char *workspace) {
+    size_t count = plan->tile_size * (size_t)plan->tile + plan->scratch_size;
+    for (size_t i = 0; i < count; i++)
+        if (plan->is_f64)
+            ((double *)(void *)workspace)[i] = NAN;
+        else
+            ((float *)(void *)workspace)[i] = NAN;
+}
+
+void basin__run_body(basin__plan *plan, int worker, int n, const void *const *inputs,
+                     unsigned char *sums) {
+    unsigned char *workspace = plan->workspaces[worker];
+    if (plan->is_poisoned)
+        poison(plan, workspace);
+    copy_inputs(plan, n, inputs, workspace);
+    for (int g = 0; g < plan->group_count; g++)
+        run_group(plan, &plan->groups[g], n, workspace, sums);
+}
+
+void basin__plan_run(basin__plan *plan, int worker, int n, const void *const *inputs,
+                     void *const *outputs) {
+    basin__run_body(plan, worker, n, inputs, NULL);
+    for (int i = 0; i < plan->output_count; i++)
+        if (outputs[i])
+            basin__copy_output(plan, i, worker, n, outputs[i]);
+}
