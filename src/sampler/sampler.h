@@ -72,4 +72,17 @@ typedef struct basin__chain_run {
  */
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x);
 
+/**
+ * The sampler that an energy was trained with (or `name`'s, where not NULL) and its options: those
+ * of the training as noted in the model's metadata, else the defaults in the model's range. No
+ * option counts as set. The caller frees: basin__options_reset(group), basin__free(group->values).
+ */
+basin_status basin__sampler_from_energy(const basin_energy *energy, const char *name,
+                                        const basin__sampler_def **def, basin__option_group *group);
+
+/** Start points x [n, size]: uniform in [low, high], a pure function of the other arguments. */
+void basin__chains_start(basin_context *context, uint64_t seed, uint64_t draw, uint32_t first_chain,
+                         uint16_t attempt, double low, double high, int64_t n, int64_t size,
+                         float *x);
+
 #endif

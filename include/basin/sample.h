@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sampling: chains that walk an energy.
+ */
+#ifndef BASIN_SAMPLE_H
+#define BASIN_SAMPLE_H
+
+#include <basin/energy.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct basin_sample_options {
+    size_t size;         /**< sizeof(basin_sample_options), set by init */
+    const char *sampler; /**< NULL: the one the energy was trained with, else "langevin" */
+    /** JSON object of sampler options (see `basin help sampler langevin`): what differs from those
+        the energy was trained with, or from the defaults. NULL: nothing. */
+    const char *settings;
+    uint64_t seed;
+    bool is_started; /**< x holds the chains' start points; else they are drawn uniformly from the
+                          range of the data the energy was trained with, [0, 1] where unknown */
+} basin_sample_options;
+
+BASIN_API void basin_sample_options_init(basin_sample_options *options);
+
+/**
+ * Run n independent chains on all threads. The same seed gives the same bits for any number of
+ * threads.
+ *
+ * @param options      borrowed; NULL: the defaults
+ * @param x            [n, height, width, channels] f32: start points in, samples out; the caller's
+ * @param temperature  the chains' temperature, out; may be NULL
+ * @return BASIN_OK; BASIN_ERROR_CONFIG (an option is unknown or out of range; x unchanged);
+ *         BASIN_ERROR_DIVERGED (a gradient became non-finite; x holds what was reached);
+ *         BASIN_ERROR_MEMORY
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_sample(basin_energy *energy,
+                                                     const basin_sample_options *options, int64_t n,
+                                                     float *x, basin_temperature *temperature);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
