@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plans against themselves in double: the fused, laid-out, tiled fp32 plan of
+ * every instruction set gives what the reference kernels give in f64, with
+ * workspaces poisoned; and the same bits for any number of threads and any
+ * tile.
+ */
+#include "plan/plan.h"
+#include <cmocka.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double number(uint64_t index) {
+    uint64_t z = (index + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1.0;
+}
+
+static basin_context *context_of(const char *isa, int threads) {
+    basin_context_options options;
+    basin_context_options_init(&options);
+    options.isa = isa;
+    options.thread_count = threads;
+    basin_context *context = NULL;
+    return basin_context_create(&options, &context) == BASIN_OK ? context : NULL;
+}
+
+/* ---- graphs to try ---- */
+
+typedef struct layer {
+    int outputs, kernel, stride, pad;
+} layer;
+
+typedef struct net {
+    const char *name;
+    int height, width, channels;
+    layer layers[4];
+    bool is_residual, is_second_order, is_pair;
+} net;
+
+static const net nets[] = {
+    {"seed grey", 12, 10, 1, {{16, 3, 1, 1}, {16, 4, 2, 1}, {32, 3, 1, 1}, {32, 4, 2, 1}}, 0, 0, 1},
+    {"seed colour", 8, 8, 3, {{20, 3, 1, 1}, {20, 4, 2, 1}, {72, 3, 1, 1}, {5, 4, 2, 1}}, 0, 0, 1},
+    {"odd", 9, 7, 2, {{6, 5, 2, 4}, {18, 3, 2, 1}, {7, 2, 3, 0}, {1, 1, 1, 0}}, 0, 0, 0},
+    {"residual", 6, 6, 17, {{17, 3, 1, 1}, {17, 3, 1, 1}, {40, 3, 2, 1}}, 1, 0, 0},
+    {"vector", 1, 1, 2, {{24, 1, 1, 0}, {130, 1, 1, 0}, {9, 1, 1, 0}}, 0, 0, 1},
+    {"score", 6, 5, 1, {{8, 3, 1, 1}, {8, 3, 2, 1}}, 0, 1, 0},
+};
+
+static char names[16][16];
+static int name_count;
+
+static const char *name_of(int layer_index, const char *kind) {
+    static char text[32];
+    snprintf(text, sizeof text, "%d.%s", layer_index, kind);
+    return text;
+}
+
+static basin_value energy_of(basin_graph *g, const net *n, basin_value x) {
+    name_count = 0;
+    for (int i = 0; i < 4 && n->layers[i].outputs; i++) {
+        const layer *l = &n->layers[i];
+        int inputs = basin_graph_shape(g, x).channels;
+        basin_shape weight = {l->outputs, l->kernel, l->kernel, inputs};
+        basin_conv conv = {l->stride, l->pad};
+        strcpy(names[name_count++], name_of(i, "w"));
+        basin_value w = basin_graph_parameter(g, name_of(i, "w"), weight);
+        strcpy(names[name_count++], name_of(i, "b"));
+        basin_value b = basin_graph_parameter(g, name_of(i, "b"), basin_shape_vector(l->outputs));
+        basin_value y = basin_graph_silu(g, basin_graph_add(g, basin_graph_conv(g, x, w, conv), b));
+        x = n->is_residual && basin_shape_equal(basin_graph_shape(g, x), basin_graph_shape(g, y))
+                ? basin_graph_add(g, x, y)
+                : y;
+    }
+    basin_value m = basin_graph_mean(g, x, BASIN_AXES_SPACE);
+    strcpy(names[name_count++], "fc");
+    basin_shape shape = {1, 1, 1, basin_graph_shape(g, m).channels};
+    return basin_graph_linear(g, m, basin_graph_parameter(g, "fc", shape));
+}
+
+#define OUTPUTS_MAX 16
+
+typedef struct problem {
+    basin_graph *graph;
+    basin_value outputs[OUTPUTS_MAX];
+    int output_count, reduced_from; /* outputs from here on are summed over the batch */
+    int64_t x_size;
+} problem;
+
+/** Outputs: E, dE/dx, and the gradient to each parameter of a loss. */
+static void pose(basin_context *context, const net *n, problem *p) {
+    assert_int_equal(basin_graph_create(context, &p->graph), BASIN_OK);
+    basin_graph *g = p->graph;
+    basin_shape shape = basin_shape_image(n->height, n->width, n->channels);
+    p->x_size = basin_shape_count(shape);
+    basin_value x = basin_graph_input(g, "x", shape);
+    basin_value e = energy_of(g, n, x), dx;
+    basin_graph_gradient(g, e, &x, 1, &dx);
+    basin_value loss = basin_graph_add(g, e, basin_graph_scale(g, basin_graph_square(g, e), 0.1));
+    if (n->is_pair)
+        loss = basin_graph_sub(g, loss, energy_of(g, n, basin_graph_input(g, "negative", shape)));
+    if (n->is_second_order)
+        loss =
+            basin_graph_add(g, loss, basin_graph_sum(g, basin_graph_square(g, dx), BASIN_AXES_ALL));
+    p->outputs[0] = e;
+    p->outputs[1] = dx;
+    p->reduced_from = 2;
+    basin_value parameters[OUTPUTS_MAX];
+    for (int i = 0; i < name_count; i++)
+        parameters[i] = basin_graph_parameter(
+            g, names[i],
+            strcmp(names[i], "fc") == 0
+                ? (basin_shape){1, 1, 1, n->layers[name_count / 2 - 1].outputs}
+            : names[i][2] == 'b'
+                ? basin_shape_vector(n->layers[names[i][0] - '0'].outputs)
+                : (basin_shape){
+                      n->layers[names[i][0] - '0'].outputs, n->layers[names[i][0] - '0'].kernel,
+                      n->layers[names[i][0] - '0'].kernel,
+                      names[i][0] == '0' ? n->channels : n->layers[names[i][0] - '1'].outputs});
+    basin_graph_gradient(g, loss, parameters, name_count, p->outputs + 2);
+    p->output_count = 2 + name_count;
+    assert_int_equal(basin_graph_status(g), BASIN_OK);
+}
+
+/* ---- running a problem ---- */
+
+typedef struct answer {
+    double *values[OUTPUTS_MAX];
+    int64_t counts[OUTPUTS_MAX];
+} answer;
+
+static void *fill(int64_t count, uint64_t seed, double scale, bool is_f64) {
+    void *data = malloc((size_t)count * 8);
+    for (int64_t i = 0; i < count; i++) {
+        float v = (float)(scale * number(seed * 1000003u + (uint64_t)i));
+        if (is_f64)
+            ((double *)data)[i] = (double)v;
+        else
+            ((float *)data)[i] = v;
+    }
+    return data;
+}
+
+static void solve(basin_context *context, const net *n, int64_t batch, bool is_f64, int tile,
+                  answer *out) {
+    problem p;
+    pose(context, n, &p);
+    basin__plan_options options = {.is_f64 = is_f64, .is_poisoned = true, .tile = tile};
+    basin__plan *plan;
+    if (basin__plan_create(context, p.graph, p.outputs, p.output_count, &options, &plan) !=
+        BASIN_OK)
+        fail_msg("%s: %s", n->name, basin_context_error(context));
+    void *bound[OUTPUTS_MAX];
+    for (int i = 0; i < name_count; i++) {
+        int64_t count = basin_shape_count(basin_graph_shape(p.graph, p.outputs[2 + i]));
+        bound[i] = fill(count, (uint64_t)i + 10, 0.4, is_f64);
+        basin__plan_bind(plan, names[i], bound[i]);
+    }
+    assert_int_equal(basin__plan_prepare(plan), BASIN_OK);
+    void *x = fill(batch * p.x_size, 1, 1, is_f64), *z = fill(batch * p.x_size, 2, 1, is_f64);
+    const void *inputs[2] = {NULL, NULL};
+    inputs[basin__plan_input(plan, "x")] = x;
+    if (n->is_pair)
+        inputs[basin__plan_input(plan, "negative")] = z;
+    void *outputs[OUTPUTS_MAX];
+    for (int i = 0; i < p.output_count; i++) {
+        out->counts[i] = basin_shape_count(basin_graph_shape(p.graph, p.outputs[i])) *
+                         (i < p.reduced_from ? batch : 1);
+        outputs[i] = calloc((size_t)out->counts[i], 8);
+        out->values[i] = malloc((size_t)out->counts[i] * 8);
+    }
+    assert_int_equal(basin__plan_run_batch(plan, batch, inputs, outputs), BASIN_OK);
+    assert_int_equal(basin__plan_run_batch(plan, batch, inputs, outputs), BASIN_OK);
+    for (int i = 0; i < p.output_count; i++) {
+        for (int64_t j = 0; j < out->counts[i]; j++)
+            out->values[i][j] =
+                is_f64 ? ((double *)outputs[i])[j] : (double)((float *)outputs[i])[j];
+        free(outputs[i]);
+    }
+    for (int i = p.output_count; i < OUTPUTS_MAX; i++)
+        out->values[i] = NULL;
+    for (int i = 0; i < name_count; i++)
+        free(bound[i]);
+    free(x);
+    free(z);
+    basin__plan_destroy(plan);
+    basin_graph_destroy(p.graph);
+}
+
+static void forget(answer *a) {
+    for (int i = 0; i < OUTPUTS_MAX; i++)
+        free(a->values[i]);
+}
+
+static double difference(const answer *a, const answer *b, int i) {
+    double largest = 1e-30, worst = 0;
+    for (int64_t j = 0; j < b->counts[i]; j++) {
+        double d = fabs(a->values[i][j] - b->values[i][j]);
+        largest = fmax(largest, fabs(b->values[i][j]));
+        worst = d > worst || isnan(d) ? d : worst;
+    }
+    return worst / largest;
+}
+
+static void test_fp32_equals_f64(void **state) {
+    (void)state;
+    const char *levels[] = {"reference", "generic", "avx2", "avx512"};
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        answer exact;
+        basin_context *context = context_of("reference", 1);
+        solve(context, &nets[k], 9, true, 0, &exact);
+        basin_context_destroy(context);
+        for (int i = 0; i < 4; i++) {
+            context = context_of(levels[i], 2);
+            if (!context)
+                continue; /* this processor lacks it */
+            answer got;
+            solve(context, &nets[k], 9, false, 0, &got);
+            for (int o = 0; o < 2 + name_count; o++) {
+                double d = difference(&got, &exact, o);
+                if (!(d < 1e-5))
+                    fail_msg("%s, %s, output %d (%s): off by %g of the largest", nets[k].name,
+                             levels[i], o, o < 2 ? "E or dE/dx" : names[o - 2], d);
+            }
+            forget(&got);
+            basin_context_destroy(context);
+        }
+        forget(&exact);
+    }
+}
+
+static void test_same_bits(void **state) {
+    (void)state;
+    static const struct { int threads, tile; } ways[] = {{1, 0}, {2, 0}, {5, 0}, {2, 1}, {1, 3}};
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        answer first = {0};
+        for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+            basin_context *context = context_of(NULL, ways[i].threads);
+            answer got;
+            /* 50 examples: sixteen shards of three or four, partial tiles */
+            solve(context, &nets[k], 50, false, ways[i].tile, &got);
+            for (int o = 0; i > 0 && o < 2 + name_count; o++) {
+                /* whole ops that sum over a tile's examples may round by tile */
+                if (ways[i].tile && o >= 2)
+                    continue;
+                if (memcmp(got.values[o], first.values[o], (size_t)got.counts[o] * 8) != 0)
+                    fail_msg("%s: output %d differs with %d threads, tile %d", nets[k].name, o,
+                             ways[i].threads, ways[i].tile);
+            }
+            if (i == 0)
+                first = got;
+            else
+                forget(&got);
+            basin_context_destroy(context);
+        }
+        forget(&first);
+    }
+}
+
+static void test_errors(void **state) {
+    (void)state;
+    basin_context *context = context_of(NULL, 1);
+    basin_graph *g;
+    assert_int_equal(basin_graph_create(context, &g), BASIN_OK);
+    basin_value x = basin_graph_input(g, "x", basin_shape_image(4, 4, 3));
+    basin_value w = basin_graph_parameter(g, "w", (basin_shape){8, 3, 3, 2});
+    basin_value y = basin_graph_silu(g, basin_graph_conv(g, x, w, (basin_conv){1, 1}));
+    assert_int_equal(y, BASIN_NO_VALUE);
+    basin__plan *plan;
+    assert_int_equal(basin__plan_create(context, g, &x, 1, NULL, &plan), BASIN_ERROR_SHAPE);
+    assert_null(plan);
+    assert_non_null(strstr(basin_context_error(context), "conv"));
+    basin_graph_destroy(g);
+
+    assert_int_equal(basin_graph_create(context, &g), BASIN_OK);
+    x = basin_graph_input(g, "x", basin_shape_vector(3));
+    y = basin_graph_mul(g, x, basin_graph_parameter(g, "scale", basin_shape_vector(3)));
+    assert_int_equal(basin__plan_create(context, g, &y, 1, NULL, &plan), BASIN_OK);
+    assert_int_equal(basin__plan_prepare(plan), BASIN_ERROR_ARGUMENT);
+    assert_non_null(strstr(basin_context_error(context), "scale"));
+    assert_int_equal(basin__plan_input(plan, "nothing"), -1);
+    basin__plan_destroy(plan);
+    basin_graph_destroy(g);
+    basin_context_destroy(context);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fp32_equals_f64),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
