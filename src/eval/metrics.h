@@ -43,11 +43,15 @@ const char *basin__trivial_name(basin__trivial kind);
 typedef struct basin__pca basin__pca;
 /**
  * Gaussian on the leading principal components of (up to `count_max`) examples, isotropic residual
- * variance besides (probabilistic PCA, Tipping & Bishop 1999).
+ * variance besides (probabilistic PCA, Tipping & Bishop 1999). `count_max` 0: all examples.
+ * Variances have a floor of 1e-6 of their mean.
  */
 basin_status basin__pca_fit(basin_context *context, const basin_data *data, int64_t count_max,
                             int components, basin__pca **out);
 void basin__pca_destroy(basin__pca *pca);
+/** Negative log density of x [dimension]; `centred` is scratch of as many doubles. Thread-safe. */
+double basin__pca_energy(const basin__pca *pca, const float *x, double *centred);
+int64_t basin__pca_dimension(const basin__pca *pca);
 
 /** One score an example of a data set; `pca` is used by PCA_GAUSSIAN alone. */
 basin_status basin__trivial_score(basin_context *context, basin__trivial kind,
