@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An energy's inside: a network with its parameters, or a callback.
+ *
+ * Metadata, kept in the model file as text by these keys:
+ *   format "basin", version "1", network, options (JSON object), shape "height,width,channels",
+ *   sign "low-is-likely"                      written by save
+ *   temperature, temperature_exact "true"|"false", sampler, sampler_options (JSON object),
+ *   range_low, range_high (of the values the network takes), data (the training set)
+ *                                             noted by training
+ * and any others, which are kept as they are.
  */
 #ifndef BASIN_ENERGY_ENERGY_H
 #define BASIN_ENERGY_ENERGY_H
@@ -17,13 +25,20 @@ struct basin_energy {
     basin__parameters parameters;
     basin_energy_function *function;
     void *user;
-    json_t *metadata; /* object of strings: kept in the model file; see basin__energy_note */
-    basin_graph *graph;
+    json_t *metadata;   /* object of strings: kept in the model file; see basin__energy_note */
+    basin_graph *graph; /* of input "x"; NULL: a callback */
+    basin_value value, gradient;             /* E and dE/dx in the graph */
     basin__plan *value_plan, *gradient_plan; /* made on first use */
     bool is_stale;                           /* parameters changed since the last prepare */
+    int tile;                                /* 0 before ready */
+    float *plan_energies;                    /* [workers, tile] */
+    double *spare_energies;                  /* [workers, tile]: a callback's, where not wanted */
 };
 
-/** Create from a definition and an option group already filled (values are taken over). */
+/**
+ * Create from a definition and an option group already filled. On success the group's values (made
+ * by basin__alloc) are taken over; on failure they stay the caller's.
+ */
 basin_status basin__energy_create(basin_context *context, const basin__network_def *network,
                                   basin__option_group options, basin_shape shape, uint64_t seed,
                                   basin_energy **out);
@@ -31,7 +46,7 @@ basin_status basin__energy_create(basin_context *context, const basin__network_d
 /** Build E(x) of the energy's network in `graph`, sharing the energy's parameters. */
 basin_value basin__energy_build(basin_energy *energy, basin_graph *graph, basin_value x);
 
-/** Bind all parameters of the energy to a plan. */
+/** Bind all parameters and states of the energy to a plan. */
 void basin__energy_bind(const basin_energy *energy, basin__plan *plan);
 
 /** Say that parameters were written: plans are prepared anew before the next evaluation. */
@@ -52,5 +67,21 @@ basin_status basin__energy_note(basin_energy *energy, const char *key, const cha
 const char *basin__energy_noted(const basin_energy *energy, const char *key);
 /** A metadata number, or `otherwise`. */
 double basin__energy_noted_number(const basin_energy *energy, const char *key, double otherwise);
+
+/**
+ * The model file that a path means: itself, or of a run folder the latest checkpoint's
+ * average.safetensors, else model.safetensors. New text, the caller's to basin__free.
+ */
+basin_status basin__model_find(basin_context *context, const char *path, char **file);
+
+/** Range of the values the network takes for images: as noted, else [0, 1]. */
+typedef struct basin__range {
+    float low, high;
+} basin__range;
+basin__range basin__energy_range(const basin_energy *energy);
+/** Map `count` values of a data set to the range, in place; points are left as they are. */
+void basin__range_apply(basin__range range, const basin_data_info *info, float *x, int64_t count);
+/** Whether a data set's examples have the energy's shape; BASIN_ERROR_SHAPE names both if not. */
+basin_status basin__energy_takes(const basin_energy *energy, const basin_data_info *info);
 
 #endif

@@ -83,6 +83,14 @@ typedef struct basin__network_def {
 extern const basin__network_def *const basin__networks[];
 extern const int basin__network_count;
 const basin__network_def *basin__network_find(const char *name);
+/**
+ * A network by name and its options: defaults, then `values` (a JSON object, or NULL). Unknown
+ * names get a suggestion. The group's values are the caller's to basin__network_options_reset.
+ */
+basin_status basin__network_options(basin_context *context, const char *name, const json_t *values,
+                                    const basin__network_def **network,
+                                    basin__option_group *options);
+void basin__network_options_reset(basin_context *context, basin__option_group *options);
 
 /** Fill new parameters: uniform in ±bound, states with normalised normals, from the seed. */
 void basin__parameters_start(basin__parameters *parameters, uint64_t seed);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Energies: made from a network or a callback, and evaluated.
+ *
+ * A network's graph is built once; two plans are compiled from it on first use,
+ * E alone and E with dE/dx, and prepared anew when parameters change. Examples
+ * are cut into tiles that workers take; an example's energy does not depend on
+ * the examples beside it.
+ */
+#include "energy/energy.h"
+#include "base/number.h"
+#include <string.h>
+
+#define SIDE_MAX 65536
+#define COUNT_MAX ((int64_t)1 << 28)
+#define CALLBACK_TILE 64
+
+static basin_status check_shape(basin_context *context, basin_shape shape) {
+    const int32_t side[] = {shape.height, shape.width, shape.channels};
+    for (size_t i = 0; i < BASIN_COUNT(side); i++)
+        if (side[i] < 1 || side[i] > SIDE_MAX)
+            return basin__fail(context, BASIN_ERROR_SHAPE,
+                               "an example of %d x %d x %d (height, width, channels) is out of "
+                               "range: each must be 1 to %d",
+                               shape.height, shape.width, shape.channels, SIDE_MAX);
+    if (basin_shape_count(shape) > COUNT_MAX)
+        return basin__fail(context, BASIN_ERROR_SHAPE,
+                           "an example of %d x %d x %d has more than %lld values", shape.height,
+                           shape.width, shape.channels, (long long)COUNT_MAX);
+    return BASIN_OK;
+}
+
+/** What networks and callbacks share; NULL with the error recorded. */
+static basin_energy *new_energy(basin_context *context, basin_shape shape) {
+    basin_energy *energy = basin__alloc(context, sizeof(*energy));
+    if (!energy)
+        return NULL;
+    energy->context = context;
+    energy->shape = shape;
+    energy->is_stale = true;
+    energy->metadata = json_object();
+    if (!energy->metadata) {
+        basin__fail(context, BASIN_ERROR_MEMORY, "no memory for an energy's metadata");
+        basin__free(context, energy);
+        return NULL;
+    }
+    return energy;
+}
+
+basin_value basin__energy_build(basin_energy *energy, basin_graph *graph, basin_value x) {
+    basin__build build = {
+        .context = energy->context, .graph = graph, .parameters = &energy->parameters};
+    return energy->network->build(&build, energy->options.values, x);
+}
+
+static basin_status build_graph(basin_energy *energy) {
+    BASIN_TRY(basin_graph_create(energy->context, &energy->graph));
+    basin_graph *graph = energy->graph;
+    basin_value x = basin_graph_input(graph, "x", energy->shape);
+    energy->value = basin__energy_build(energy, graph, x);
+    BASIN_TRY(basin_graph_status(graph));
+    basin_shape shape = basin_graph_shape(graph, energy->value);
+    if (basin_shape_count(shape) != 1)
+        return basin__fail(energy->context, BASIN_ERROR_SHAPE,
+                           "the last layer gives %d x %d x %d values; an energy is one (end with "
+                           "flatten or mean and linear 1)",
+                           shape.height, shape.width, shape.channels);
+    basin_graph_gradient(graph, energy->value, &x, 1, &energy->gradient);
+    return basin_graph_status(graph);
+}
+
+basin_status basin__energy_create(basin_context *context, const basin__network_def *network,
+                                  basin__option_group options, basin_shape shape, uint64_t seed,
+                                  basin_energy **out) {
+    *out = NULL;
+    BASIN_TRY(check_shape(context, shape));
+    basin_energy *energy = new_energy(context, shape);
+    if (!energy)
+        return BASIN_ERROR_MEMORY;
+    energy->network = network;
+    energy->options = options;
+    basin_status status = build_graph(energy);
+    if (status != BASIN_OK) {
+        char prefix[64];
+        basin__snprintf(prefix, sizeof(prefix), "network %s", network->name);
+        basin__fail_in(context, status, prefix);
+        energy->options = (basin__option_group){0}; /* stay the caller's */
+        basin_energy_destroy(energy);
+        return status;
+    }
+    basin__parameters_start(&energy->parameters, seed);
+    *out = energy;
+    return BASIN_OK;
+}
+
+basin_status basin_energy_create(basin_context *context, const char *network, const char *options,
+                                 int height, int width, int channels, uint64_t seed,
+                                 basin_energy **out) {
+    *out = NULL;
+    json_error_t error;
+    json_t *values = json_loads(options ? options : "{}", JSON_REJECT_DUPLICATES, &error);
+    if (!values)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "options of network %s are not JSON: %s at column %d", network,
+                           error.text, error.column);
+    const basin__network_def *definition;
+    basin__option_group group;
+    basin_status status = basin__network_options(context, network, values, &definition, &group);
+    json_decref(values);
+    BASIN_TRY(status);
+    status = basin__energy_create(context, definition, group,
+                                  (basin_shape){1, height, width, channels}, seed, out);
+    if (status != BASIN_OK)
+        basin__network_options_reset(context, &group);
+    return status;
+}
+
+basin_status basin_energy_from_callback(basin_context *context, int height, int width, int channels,
+                                        basin_energy_function *function, void *user,
+                                        basin_energy **out) {
+    *out = NULL;
+    basin_shape shape = {1, height, width, channels};
+    if (!function)
+        return basin__fail(context, BASIN_ERROR_ARGUMENT, "an energy's callback is NULL");
+    BASIN_TRY(check_shape(context, shape));
+    basin_energy *energy = new_energy(context, shape);
+    if (!energy)
+        return BASIN_ERROR_MEMORY;
+    energy->function = function;
+    energy->user = user;
+    *out = energy;
+    return BASIN_OK;
+}
+
+void basin_energy_destroy(basin_energy *energy) {
+    if (!energy)
+        return;
+    basin_context *context = energy->context;
+    basin__plan_destroy(energy->value_plan);
+    basin__plan_destroy(energy->gradient_plan);
+    basin_graph_destroy(energy->graph);
+    basin__parameters_reset(context, &energy->parameters);
+    basin__network_options_reset(context, &energy->options);
+    basin__free(context, energy->plan_energies);
+    basin__free(context, energy->spare_energies);
+    json_decref(energy->metadata);
+    basin__free(context, energy);
+}
+
+void basin_energy_shape(const basin_energy *energy, int shape[3]) {
+    shape[0] = energy->shape.height;
+    shape[1] = energy->shape.width;
+    shape[2] = energy->shape.channels;
+}
+
+int64_t basin_energy_parameter_count(const basin_energy *energy) {
+    int64_t count = 0;
+    for (int i = 0; i < energy->parameters.count; i++)
+        if (!energy->parameters.items[i].is_state)
+            count += basin_shape_count(energy->parameters.items[i].shape);
+    return count;
+}
+
+/* ---- evaluation ---- */
+
+void basin__energy_bind(const basin_energy *energy, basin__plan *plan) {
+    for (int i = 0; i < energy->parameters.count; i++)
+        basin__plan_bind(plan, energy->parameters.items[i].name, energy->parameters.items[i].data);
+}
+
+void basin__energy_changed(basin_energy *energy) { energy->is_stale = true; }
+
+/** Compile both plans; the tile is what both can take. */
+static basin_status make_plans(basin_energy *energy) {
+    const basin_value outputs[] = {energy->value, energy->gradient};
+    const basin__plan_options options = {0};
+    BASIN_TRY(basin__plan_create(energy->context, energy->graph, outputs, 1, &options,
+                                 &energy->value_plan));
+    basin__energy_bind(energy, energy->value_plan);
+    BASIN_TRY(basin__plan_create(energy->context, energy->graph, outputs, 2, &options,
+                                 &energy->gradient_plan));
+    basin__energy_bind(energy, energy->gradient_plan);
+    int value_tile = basin__plan_tile(energy->value_plan);
+    int gradient_tile = basin__plan_tile(energy->gradient_plan);
+    energy->tile = value_tile < gradient_tile ? value_tile : gradient_tile;
+    return BASIN_OK;
+}
+
+static basin_status make_ready(basin_energy *energy) {
+    if (energy->network)
+        BASIN_TRY(make_plans(energy));
+    else
+        energy->tile = CALLBACK_TILE;
+    size_t rows = (size_t)basin_context_thread_count(energy->context) * (size_t)energy->tile;
+    energy->plan_energies = basin__alloc_array(energy->context, rows, sizeof(float));
+    energy->spare_energies = basin__alloc_array(energy->context, rows, sizeof(double));
+    return energy->plan_energies && energy->spare_energies ? BASIN_OK : BASIN_ERROR_MEMORY;
+}
+
+/** Undo a make_ready that failed half-way, so that it can be tried again. */
+static void drop_plans(basin_energy *energy) {
+    basin__plan_destroy(energy->value_plan);
+    basin__plan_destroy(energy->gradient_plan);
+    energy->value_plan = NULL;
+    energy->gradient_plan = NULL;
+    basin__free(energy->context, energy->plan_energies);
+    basin__free(energy->context, energy->spare_energies);
+    energy->plan_energies = NULL;
+    energy->spare_energies = NULL;
+    energy->tile = 0;
+}
+
+basin_status basin__energy_ready(basin_energy *energy) {
+    if (energy->tile == 0) {
+        basin_status status = make_ready(energy);
+        if (status != BASIN_OK) {
+            drop_plans(energy);
+            return status;
+        }
+    }
+    if (energy->network && energy->is_stale) {
+        BASIN_TRY(basin__plan_prepare(energy->value_plan));
+        BASIN_TRY(basin__plan_prepare(energy->gradient_plan));
+    }
+    energy->is_stale = false;
+    return BASIN_OK;
+}
+
+int basin__energy_tile(const basin_energy *energy) { return energy->tile; }
+
+void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
+                                 double *energies, float *gradient) {
+    if (!energy->network) {
+        double *spare = energy->spare_energies + (int64_t)worker * energy->tile;
+        energy->function(energy->user, n, x, energies ? energies : spare, gradient);
+        return;
+    }
+    float *values = energy->plan_energies + (int64_t)worker * energy->tile;
+    const void *const inputs[] = {x};
+    void *const outputs[] = {energies ? values : NULL, gradient};
+    basin__plan_run(gradient ? energy->gradient_plan : energy->value_plan, worker, n, inputs,
+                    outputs);
+    for (int i = 0; energies && i < n; i++)
+        energies[i] = (double)values[i];
+}
+
+typedef struct evaluation {
+    basin_energy *energy;
+    int64_t n, size;
+    const float *x;
+    double *energies;
+    float *gradient;
+} evaluation;
+
+static void evaluate_task(void *user, int64_t index, int worker) {
+    const evaluation *task = user;
+    int tile = task->energy->tile;
+    int64_t first = index * tile, left = task->n - first;
+    basin__energy_evaluate_tile(task->energy, worker, left < tile ? (int)left : tile,
+                                task->x + first * task->size,
+                                task->energies ? task->energies + first : NULL,
+                                task->gradient ? task->gradient + first * task->size : NULL);
+}
+
+basin_status basin_energy_evaluate(basin_energy *energy, int64_t n, const float *x,
+                                   double *energies, float *gradient) {
+    if (n < 0 || (n > 0 && !x) || (!energies && !gradient))
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "evaluating an energy needs n >= 0 examples and room for energies or "
+                           "gradients");
+    BASIN_TRY(basin__energy_ready(energy));
+    evaluation task = {.energy = energy,
+                       .n = n,
+                       .size = basin_shape_count(energy->shape),
+                       .x = x,
+                       .energies = energies,
+                       .gradient = gradient};
+    basin__parallel(energy->context, (n + energy->tile - 1) / energy->tile, evaluate_task, &task);
+    return BASIN_OK;
+}
