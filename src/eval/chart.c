@@ -138,7 +138,7 @@ static void draw_bins(basin__canvas *canvas, const bins *b, int count) {
     if (b->has_overflow) {
         cairo_set_source_rgb(canvas->cairo, 0.36, 0.36, 0.38);
         basin__canvas_text(canvas, canvas->right, canvas->bottom + 37.0, BASIN__ALIGN_RIGHT,
-                           NOTE_SIZE, false, 0.0, "values beyond count in the outermost bins");
+                           NOTE_SIZE, false, 0.0, "the outermost bins count all values beyond");
     }
 }
 
