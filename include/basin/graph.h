@@ -114,11 +114,11 @@ BASIN_API basin_value basin_graph_stop(basin_graph *graph, basin_value x);
 
 BASIN_API basin_value basin_graph_sum(basin_graph *graph, basin_value x, unsigned axes);
 BASIN_API basin_value basin_graph_mean(basin_graph *graph, basin_value x, unsigned axes);
-/** Repeat axes of length 1 up to `shape` (outer is left alone). */
+/** Repeat axes of length 1 up to `shape`. */
 BASIN_API basin_value basin_graph_broadcast(basin_graph *graph, basin_value x, basin_shape shape);
-/** Sum over the batch: per example in, shared out. */
+/** Sum over the batch: per example in, shared out. Of a shared value: n times that value. */
 BASIN_API basin_value basin_graph_batch_sum(basin_graph *graph, basin_value x);
-/** The same numbers, in [height, width, channels] order, in another shape. */
+/** The same numbers, in [outer, height, width, channels] order, in another shape. */
 BASIN_API basin_value basin_graph_reshape(basin_graph *graph, basin_value x, basin_shape shape);
 /** To a vector in PyTorch's order: channels, height, width. */
 BASIN_API basin_value basin_graph_flatten(basin_graph *graph, basin_value x);

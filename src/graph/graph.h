@@ -10,6 +10,7 @@
 #define BASIN_GRAPH_GRAPH_H
 
 #include "base/context.h"
+#include <assert.h>
 #include <basin/graph.h>
 
 typedef enum basin__op {
@@ -31,8 +32,10 @@ typedef struct basin__attributes {
     basin_conv conv;   /* the convolution family */
     basin_shape shape; /* ops that are told their output's shape */
     double a, b;       /* scale, offset, slope, clamp's ends, a constant's number */
-    int first, size;   /* slice; pooling and up-sampling; a derivative's order */
+    int first, size;   /* slice; pooling and up-sampling */
 } basin__attributes;
+
+static_assert(sizeof(basin__attributes) == 48, "attributes are compared as bytes: no padding");
 
 #define BASIN__INPUTS_MAX 2
 
@@ -51,6 +54,8 @@ struct basin_graph {
     basin_context *context;
     basin__node *nodes;
     int count, capacity;
+    basin_value *slots; /* hash table of the nodes that are not named; BASIN_NO_VALUE: free */
+    int slot_count;     /* a power of two, at least twice the capacity */
     basin_status status;
 };
 
@@ -62,6 +67,28 @@ basin_value basin__graph_add(basin_graph *graph, basin__op op, int input_count,
                              const basin_value *inputs, const basin__attributes *attributes);
 basin_value basin__graph_unary(basin_graph *graph, basin__op op, basin_value x);
 basin_value basin__graph_binary(basin_graph *graph, basin__op op, basin_value a, basin_value b);
+
+/** A source by kind and name: the one there is, or a new one. */
+basin_value basin__graph_source(basin_graph *graph, basin__op op, const char *name,
+                                basin_shape shape);
+
+/**
+ * A value equal to `node` (not yet in the graph, shape and scope known) that is cheaper: x for
+ * x + 0, a constant for what is made from constants. BASIN_NO_VALUE where there is none.
+ */
+basin_value basin__graph_simplify(basin_graph *graph, const basin__node *node);
+
+/**
+ * Whether a value is where the sum over the batch is made: an op that sums, of something per
+ * example, or batch_sum of a shared value (then n times that value).
+ */
+bool basin__graph_is_batch_sum(const basin_graph *graph, basin_value value);
+
+/** A shape as text, "[1, 28, 28, 3]". */
+typedef struct basin__shape_text {
+    char text[56];
+} basin__shape_text;
+basin__shape_text basin__shape_print(basin_shape shape);
 
 /** Record the first error; returns BASIN_NO_VALUE. The message is prefixed by the op's name. */
 basin_value basin__graph_fail(basin_graph *graph, basin_status status, const char *format, ...)

@@ -60,11 +60,11 @@ typedef struct basin__op_def {
     bool (*infer)(basin_graph *graph, const basin_value *inputs,
                   const basin__attributes *attributes, basin_shape *shape);
     /**
-     * Emit the gradient to each input for `upstream`, shaped like the node. Leave BASIN_NO_VALUE
-     * where none flows. A per-example gradient for a shared input is summed over the batch by the
-     * caller. NULL: no gradient flows through this op.
+     * Emit the gradient to each input that is wanted, for `upstream`, shaped like the node. Leave
+     * BASIN_NO_VALUE where none flows. A per-example gradient for a shared input is summed over the
+     * batch by the caller. NULL: no gradient flows through this op.
      */
-    void (*gradient)(basin_graph *graph, basin_value node, basin_value upstream,
+    void (*gradient)(basin_graph *graph, basin_value node, basin_value upstream, const bool *wanted,
                      basin_value *input_gradients);
     /** The reference kernel: any strides, f32 or f64, sums in double. NULL for sources. */
     void (*run)(const basin__op_call *call);
