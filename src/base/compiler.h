@@ -9,6 +9,12 @@
 #define BASIN_INLINE static inline __attribute__((always_inline, unused))
 #define BASIN_LIKELY(x) __builtin_expect(!!(x), 1)
 #define BASIN_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/** Before a loop whose rounds do not use each other's results, though its pointers may be equal. */
+#ifdef __clang__
+#define BASIN_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define BASIN_INDEPENDENT _Pragma("GCC ivdep")
+#endif
 #define BASIN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /** Whether the processor has a feature, "avx2" for example: a literal. */

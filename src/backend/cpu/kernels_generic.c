@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The portable table, in plain C: a vector is four floats, which any compiler maps to the target's
+ * registers. Without fused multiply-adds: results depend on no compiler and no processor.
+ *
+ * The reference table is here too: it shares all but the convolutions and the maps, which are the
+ * plain loops of kernels_reference.c and of the ops.
+ */
+#include "backend/cpu/kernels_isa.h"
+
+#define LANES 4
+typedef struct vec {
+    float lane[LANES];
+} vec;
+
+BASIN_INLINE vec vec_broadcast(const float *address) {
+    vec out;
+    for (int i = 0; i < LANES; i++)
+        out.lane[i] = *address;
+    return out;
+}
+
+BASIN_INLINE vec vec_zero(void) { return (vec){{0.0f}}; }
+
+BASIN_INLINE vec vec_load(const float *address) {
+    vec out;
+    for (int i = 0; i < LANES; i++)
+        out.lane[i] = address[i];
+    return out;
+}
+
+BASIN_INLINE void vec_store(float *address, vec x) {
+    for (int i = 0; i < LANES; i++)
+        address[i] = x.lane[i];
+}
+
+BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
+    for (int i = 0; i < LANES; i++)
+        sum.lane[i] += a.lane[i] * b.lane[i];
+    return sum;
+}
+
+#define vec_store_any(address, x) vec_store(address, x)
+#define prefetch(address) (void)(address)
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#define PEAK_SUMS 12
+
+#define TILE_VECTORS 2
+#define TILE_ROWS_MAX 4
+#define TILE_ROWS                                                                                  \
+    { 0, 4, 4 }
+#define FOR_EACH_TILE(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2)
+#include "backend/cpu/kernels.inc.h"
+
+const basin__cpu_kernels basin__cpu_kernels_generic = {
+    .conv = conv_f32, .conv_weight = conv_weight_f32, .map = TABLE_MAPS, TABLE_CHAIN};
+
+const basin__cpu_kernels basin__cpu_kernels_reference = {
+    .conv = basin__conv_reference, .conv_weight = basin__conv_weight_reference, TABLE_CHAIN};

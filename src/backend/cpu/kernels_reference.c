@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The convolution kernels as their definitions say, summed in double: what the others are held to.
+ */
+#include "backend/cpu/kernels_isa.h"
+
+void basin__conv_reference(const basin__conv_block *block) {
+    for (int r = 0; r < block->rows; r++) {
+        for (int o = 0; o < block->width; o++) {
+            double sum = 0.0;
+            for (int t = 0; t < block->taps; t++) {
+                const float *in = block->in + block->row[r] + block->tap[t];
+                const float *weight = block->weight + (ptrdiff_t)t * block->run * block->width + o;
+                for (int k = 0; k < block->run; k++)
+                    sum += (double)in[k] * (double)weight[(ptrdiff_t)k * block->width];
+            }
+            block->out[(ptrdiff_t)r * block->width + o] = (float)sum;
+        }
+    }
+}
+
+void basin__conv_weight_reference(const basin__conv_weight_block *block) {
+    for (int t = 0; t < block->taps; t++) {
+        for (int k = 0; k < block->run; k++) {
+            float *out = block->out + ((ptrdiff_t)t * block->run + k) * block->width;
+            for (int o = 0; o < block->width; o++) {
+                double sum = (double)out[o];
+                for (int64_t r = 0; r < block->rows; r++)
+                    sum += (double)block->in[block->row[r] + block->tap[t] + k] *
+                           (double)block->gradient[block->gradient_row[r] + o];
+                out[o] = (float)sum;
+            }
+        }
+    }
+}
