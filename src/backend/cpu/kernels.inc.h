@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A whole table of kernels: the templates of this folder, compiled for the instruction set whose
- * file includes this after defining its vectors (see conv.inc.h) and MULTIPLY_ADD.
+ * file includes this after defining KERNEL_TABLE, its vectors (see conv.inc.h) and MULTIPLY_ADD.
  */
 #include "backend/cpu/math.inc.h"
 
@@ -10,21 +10,47 @@
 #include "backend/cpu/map.inc.h"
 #include "backend/cpu/random.inc.h"
 
-#define TABLE_MAPS                                                                                 \
-    {                                                                                              \
-        [BASIN__OP_add] = map_add, [BASIN__OP_sub] = map_sub, [BASIN__OP_mul] = map_mul,           \
-        [BASIN__OP_scale] = map_scale, [BASIN__OP_offset] = map_offset,                            \
-        [BASIN__OP_broadcast] = map_broadcast, [BASIN__OP_stop] = map_stop,                        \
-        [BASIN__OP_square] = map_square, [BASIN__OP_exp] = map_exp, [BASIN__OP_log] = map_log,     \
-        [BASIN__OP_sqrt] = map_sqrt, [BASIN__OP_reciprocal] = map_reciprocal,                      \
-        [BASIN__OP_sigmoid] = map_sigmoid, [BASIN__OP_silu] = map_silu,                            \
-        [BASIN__OP_silu_slope] = map_silu_slope, [BASIN__OP_softplus] = map_softplus,              \
-        [BASIN__OP_tanh] = map_tanh, [BASIN__OP_relu] = map_relu,                                  \
-        [BASIN__OP_leaky_relu] = map_leaky_relu, [BASIN__OP_leaky_slope] = map_leaky_slope,        \
-        [BASIN__OP_clamp] = map_clamp, [BASIN__OP_clamp_inside] = map_clamp_inside,                \
-    }
-
-#define TABLE_CHAIN                                                                                \
-    .silu_both = silu_both_f32, .normal = normal_f32, .uniform = uniform_f32, .axpy = axpy_f32,    \
-    .clamp = clamp_f32, .reflect = reflect_f32, .dot = dot_f32, .all_finite = all_finite_f32,      \
-    .peak = peak_f32
+const basin__cpu_kernels KERNEL_TABLE = {
+    .conv = conv_f32,
+    .conv_weight = conv_weight_f32,
+    .map =
+        {
+            [BASIN__OP_add] = map_add,
+            [BASIN__OP_sub] = map_sub,
+            [BASIN__OP_mul] = map_mul,
+            [BASIN__OP_scale] = map_scale,
+            [BASIN__OP_offset] = map_offset,
+            [BASIN__OP_broadcast] = map_broadcast,
+            [BASIN__OP_stop] = map_stop,
+            [BASIN__OP_square] = map_square,
+            [BASIN__OP_exp] = map_exp,
+            [BASIN__OP_log] = map_log,
+            [BASIN__OP_sqrt] = map_sqrt,
+            [BASIN__OP_reciprocal] = map_reciprocal,
+            [BASIN__OP_sigmoid] = map_sigmoid,
+            [BASIN__OP_silu] = map_silu,
+            [BASIN__OP_silu_slope] = map_silu_slope,
+            [BASIN__OP_softplus] = map_softplus,
+            [BASIN__OP_tanh] = map_tanh,
+            [BASIN__OP_relu] = map_relu,
+            [BASIN__OP_leaky_relu] = map_leaky_relu,
+            [BASIN__OP_leaky_slope] = map_leaky_slope,
+            [BASIN__OP_clamp] = map_clamp,
+            [BASIN__OP_clamp_inside] = map_clamp_inside,
+        },
+    .silu_both = silu_both_f32,
+    .run =
+        {
+#define BASIN__OP(name) [BASIN__OP_##name] = basin__run_##name,
+#include "ops/ops.def"
+#undef BASIN__OP
+        },
+    .normal = normal_f32,
+    .uniform = uniform_f32,
+    .axpy = axpy_f32,
+    .clamp = clamp_f32,
+    .reflect = reflect_f32,
+    .dot = dot_f32,
+    .all_finite = all_finite_f32,
+    .peak = peak_f32,
+};

@@ -25,10 +25,8 @@ typedef __m256 vec;
 #define TILE_ROWS                                                                                  \
     { 0, 6, 6 }
 #define FOR_EACH_TILE(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
+#define KERNEL_TABLE basin__cpu_kernels_avx2
 #include "backend/cpu/kernels.inc.h"
-
-const basin__cpu_kernels basin__cpu_kernels_avx2 = {
-    .conv = conv_f32, .conv_weight = conv_weight_f32, .map = TABLE_MAPS, TABLE_CHAIN};
 #else
 const basin__cpu_kernels basin__cpu_kernels_avx2 = {.conv = NULL};
 #endif

@@ -3,8 +3,8 @@
  * The portable table, in plain C: a vector is four floats, which any compiler maps to the target's
  * registers. Without fused multiply-adds: results depend on no compiler and no processor.
  *
- * The reference table is here too: it shares all but the convolutions and the maps, which are the
- * plain loops of kernels_reference.c and of the ops.
+ * The reference table is here too: it shares noise and the chains' primitives, while convolutions
+ * and maps are the plain loops of kernels_reference.c and of the ops.
  */
 #include "backend/cpu/kernels_isa.h"
 
@@ -50,10 +50,25 @@ BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
 #define TILE_ROWS                                                                                  \
     { 0, 4, 4 }
 #define FOR_EACH_TILE(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2)
+#define KERNEL_TABLE basin__cpu_kernels_generic
 #include "backend/cpu/kernels.inc.h"
 
-const basin__cpu_kernels basin__cpu_kernels_generic = {
-    .conv = conv_f32, .conv_weight = conv_weight_f32, .map = TABLE_MAPS, TABLE_CHAIN};
-
 const basin__cpu_kernels basin__cpu_kernels_reference = {
-    .conv = basin__conv_reference, .conv_weight = basin__conv_weight_reference, TABLE_CHAIN};
+    .conv = basin__conv_reference,
+    .conv_weight = basin__conv_weight_reference,
+    .silu_both = basin__silu_both_reference,
+    .run =
+        {
+#define BASIN__OP(name) [BASIN__OP_##name] = basin__run_##name,
+#include "ops/ops.def"
+#undef BASIN__OP
+        },
+    .normal = normal_f32,
+    .uniform = uniform_f32,
+    .axpy = axpy_f32,
+    .clamp = clamp_f32,
+    .reflect = reflect_f32,
+    .dot = dot_f32,
+    .all_finite = all_finite_f32,
+    .peak = peak_f32,
+};

@@ -13,8 +13,14 @@ extern const basin__cpu_kernels basin__cpu_kernels_generic;
 extern const basin__cpu_kernels basin__cpu_kernels_avx2;
 extern const basin__cpu_kernels basin__cpu_kernels_avx512;
 
-/* Plain loops, summed in double. */
+/* What the reference table holds: plain loops, summed in double. */
 void basin__conv_reference(const basin__conv_block *block);
 void basin__conv_weight_reference(const basin__conv_weight_block *block);
+void basin__silu_both_reference(float *y, float *slope, const float *x, int64_t n);
+
+/* The ops' own kernels: basin__run_<op>(call). */
+#define BASIN__OP(name) void basin__run_##name(const basin__op_call *call);
+#include "ops/ops.def"
+#undef BASIN__OP
 
 #endif

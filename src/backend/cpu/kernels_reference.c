@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The convolution kernels as their definitions say, summed in double: what the others are held to.
+ * The kernels as their definitions say, in double: what the others are held to.
  */
 #include "backend/cpu/kernels_isa.h"
+#include <math.h>
 
 void basin__conv_reference(const basin__conv_block *block) {
     for (int r = 0; r < block->rows; r++) {
@@ -33,3 +34,16 @@ void basin__conv_weight_reference(const basin__conv_weight_block *block) {
         }
     }
 }
+
+void basin__silu_both_reference(float *y, float *slope, const float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const double z = (double)x[i], s = 1.0 / (1.0 + exp(-z));
+        y[i] = (float)(z * s);
+        slope[i] = (float)(s + z * s * (1.0 - s));
+    }
+}
+
+#define BASIN__OP(name)                                                                            \
+    void basin__run_##name(const basin__op_call *call) { basin__op_##name.run(call); }
+#include "ops/ops.def"
+#undef BASIN__OP
