@@ -283,6 +283,17 @@ static void test_print_numbers(void **state) {
     }
 }
 
+static void test_print_numbers_for_people(void **state) {
+    (void)state;
+    static const double values[] = {0.0, 1000000.0, 1e9, -2.5e12, 1e-12, 0.25, 1e100};
+    static const char *const texts[] = {"0", "1000000", "1e9", "-2.5e12", "1e-12", "0.25", "1e100"};
+    for (size_t i = 0; i < BASIN_COUNT(values); i++) {
+        char text[32];
+        basin__print_number(text, values[i]);
+        assert_string_equal(text, texts[i]);
+    }
+}
+
 /** Put in place a locale that writes 0,5; false where none is installed. */
 static bool enter_comma_locale(void) {
     static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "nl_NL.UTF-8",
@@ -339,6 +350,7 @@ int main(void) {
         cmocka_unit_test(test_thread_count_is_checked),
         cmocka_unit_test(test_parse_numbers),
         cmocka_unit_test(test_print_numbers),
+        cmocka_unit_test(test_print_numbers_for_people),
         cmocka_unit_test(test_numbers_in_a_comma_locale),
         cmocka_unit_test(test_edit_distance),
     };

@@ -94,6 +94,19 @@ void basin__print_double(char text[32], double value) {
     }
 }
 
+void basin__print_number(char text[32], double value) {
+    if (fabs(value) < 1e7 && floor(value) >= value) {
+        basin__snprintf(text, 32, "%.0f", value);
+        return;
+    }
+    basin__print_double(text, value);
+    char *plus = strstr(text, "e+"); /* "1e+09" to "1e9" */
+    if (plus) {
+        size_t zeros = plus[2] == '0' ? 2 : 1;
+        memmove(plus + 1, plus + 1 + zeros, strlen(plus + 1 + zeros) + 1);
+    }
+}
+
 #define WORD_MAX 64
 
 static char fold(char letter) { return letter == '_' ? '-' : letter; }

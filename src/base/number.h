@@ -19,6 +19,9 @@ bool basin__parse_int(const char *text, int64_t *out);
 /** The shortest decimal text that reads back as the same double. `text` holds 32 bytes. */
 void basin__print_double(char text[32], double value);
 
+/** For people: integers in full up to seven digits, 1e9 above, else the shortest text. */
+void basin__print_number(char text[32], double value);
+
 /** vsnprintf in the C locale. */
 int basin__vsnprintf(char *text, size_t bytes, const char *format, va_list arguments)
     BASIN_PRINTF(3, 0);

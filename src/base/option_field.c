@@ -67,14 +67,6 @@ basin_status basin__field_fail(const basin__option_field *field, const char *giv
                        given[0] ? given : "''", wanted);
 }
 
-/** Integers in full, other numbers as short as they read back. */
-static void print_bound(char text[32], double value) {
-    if (fabs(value) < 1e15 && floor(value) >= value)
-        basin__snprintf(text, 32, "%.0f", value);
-    else
-        basin__print_double(text, value);
-}
-
 static basin_status check_range(const basin__option_field *field, double value, const char *given) {
     const basin__option *option = field->option;
     bool is_limited =
@@ -82,8 +74,8 @@ static basin_status check_range(const basin__option_field *field, double value, 
     if (!is_limited || (value >= option->min && value <= option->max))
         return BASIN_OK;
     char low[32], high[32], wanted[128];
-    print_bound(low, option->min);
-    print_bound(high, option->max);
+    basin__print_number(low, option->min);
+    basin__print_number(high, option->max);
     if (isinf(option->max))
         snprintf(wanted, sizeof(wanted), "out of range: %s or more", low);
     else if (isinf(option->min))

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kinds of things chosen by name: networks, samplers, objectives, optimisers,
+ * data sets. Each gives its list in one shape, so that help, manual pages,
+ * completion and parsing need not know them apart.
+ */
+#include "cli.h"
+#include "energy/network.h"
+#include "objective/objective.h"
+#include "optim/optim.h"
+#include "sampler/sampler.h"
+#include <string.h>
+
+/** Two functions over a library list of definitions with name, help and an option table. */
+#define KIND_OF_DEFINITIONS(kind, list, list_count)                                                \
+    static int kind##_count(void) { return list_count; }                                           \
+    static basin__kind_item kind##_item(int index) {                                               \
+        return (basin__kind_item){.name = (list)[index]->name,                                     \
+                                  .help = (list)[index]->help,                                     \
+                                  .options = (list)[index]->options,                               \
+                                  .option_count = (list)[index]->option_count,                     \
+                                  .options_bytes = (list)[index]->options_bytes};                  \
+    }
+
+KIND_OF_DEFINITIONS(network, basin__networks, basin__network_count)
+KIND_OF_DEFINITIONS(sampler, basin__samplers, basin__sampler_count)
+KIND_OF_DEFINITIONS(objective, basin__objectives, basin__objective_count)
+KIND_OF_DEFINITIONS(optimiser, basin__optims, basin__optim_count)
+
+static const basin__kind_item data_items[] = {
+    {.name = "mnist", .help = "handwritten digits, 28x28 grey, IDX files in the data folder"},
+    {.name = "fashion-mnist", .help = "garments, 28x28 grey, IDX files in the data folder"},
+    {.name = "cifar10", .help = "objects of 10 classes, 32x32 colour, binary files"},
+    {.name = "cifar100", .help = "objects of 100 classes, 32x32 colour, binary files"},
+    {.name = "strokes", .help = "built in: pen strokes that look like digits, with labels"},
+    {.name = "shapes", .help = "built in: plain geometric shapes"},
+    {.name = "two-moons", .help = "built in: points on two half circles"},
+    {.name = "eight-gaussians", .help = "built in: points around eight centres on a circle"},
+    {.name = "rings", .help = "built in: points on circles about one centre"},
+    {.name = "checkerboard", .help = "built in: points on the dark fields of a board"},
+    {.name = "spirals", .help = "built in: points on two spirals"},
+    {.name = "pinwheel", .help = "built in: points on five bent arms"},
+    {.name = "PATH", .help = "an IDX, CIFAR or .npy file, plain or .gz, or a folder of PNGs"},
+};
+
+static int data_count(void) { return (int)BASIN_COUNT(data_items); }
+static basin__kind_item data_item(int index) { return data_items[index]; }
+
+const basin__kind basin__kinds[] = {
+    {"network", "networks", "what computes the energy", network_count, network_item},
+    {"sampler", "samplers", "how chains walk the energy", sampler_count, sampler_item},
+    {"objective", "objectives", "what training makes small", objective_count, objective_item},
+    {"optimiser", "optimisers", "how parameters follow the gradient", optimiser_count,
+     optimiser_item},
+    {"data", "data sets",
+     "where examples come from; NAME:SPLIT takes one part of a set, of "
+     "train, valid, test, all-train",
+     data_count, data_item},
+};
+const size_t basin__kind_count = BASIN_COUNT(basin__kinds);
+
+const basin__kind *basin__kind_find(const char *name) {
+    for (size_t i = 0; i < basin__kind_count; i++)
+        if (strcmp(basin__kinds[i].name, name) == 0 || strcmp(basin__kinds[i].plural, name) == 0)
+            return &basin__kinds[i];
+    return NULL;
+}
