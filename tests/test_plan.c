@@ -6,13 +6,14 @@
  * tile.
  */
 #include "plan/plan.h"
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static double number(uint64_t index) {
     uint64_t z = (index + 1) * 0x9E3779B97F4A7C15u;

@@ -170,6 +170,10 @@ static void start_rows(block *rows, int first_row, int pixels, const int32_t *ou
 
 static void convolve(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
                      block *rows, int first_row, unsigned char *workspace, float *out) {
+    if (phase->taps == 0) { /* pixels that no stride reaches */
+        memset(out, 0, (size_t)(rows->rows * rows->width) * sizeof *out);
+        return;
+    }
     basin_value input = basin__plan_node(plan, group->root)->input[0];
     ptrdiff_t stride = plan->places[input].layout.example;
     int example = first_row / phase->pixels, pixel = first_row % phase->pixels;
