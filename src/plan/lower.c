@@ -13,7 +13,7 @@
  * stride-1 convolution.
  *
  * An image of at most four channels would waste the vector: there all taps are
- * one wide product, scattered to the pixels.
+ * one wide product (of at most one block of channels), scattered to the pixels.
  */
 #include "inside.h"
 #include <string.h>

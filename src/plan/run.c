@@ -91,35 +91,36 @@ void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t
 
 /* ---- programs ---- */
 
+/** Offsets of a block's rows in an operand's memory, first channel included. */
+static void place_rows(const basin__operand *operand, const block *rows, int32_t *at) {
+    int32_t first = operand->is_channel_scalar ? 0 : rows->first;
+    for (int r = 0; r < rows->rows; r++)
+        at[r] =
+            (int32_t)(rows->example[r] * operand->example) + operand->pixel[rows->pixel[r]] + first;
+}
+
 static void load_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
                       unsigned char *workspace, float *out) {
     const float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    int valid = operand->channels - rows->first;
-    int count = valid < rows->width ? valid : rows->width;
-    for (int r = 0; r < rows->rows; r++, out += rows->width) {
-        const float *from =
-            base + rows->example[r] * operand->example + operand->pixel[rows->pixel[r]];
-        if (operand->is_channel_scalar) {
-            for (int c = 0; c < rows->width; c++)
-                out[c] = *from;
-            continue;
-        }
-        from += rows->first;
-        memcpy(out, from, (size_t)count * sizeof *out);
-        for (int c = count; c < rows->width; c++)
-            out[c] = 0.0f;
+    int32_t at[BASIN__CONV_ROWS];
+    place_rows(operand, rows, at);
+    if (!operand->is_channel_scalar) {
+        plan->kernels->load_rows(out, base, at, rows->rows, rows->width,
+                                 operand->channels - rows->first);
+        return;
     }
+    for (int r = 0; r < rows->rows; r++)
+        for (int c = 0; c < rows->width; c++)
+            *out++ = base[at[r]];
 }
 
 static void store_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
                        unsigned char *workspace, const float *in) {
     float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    int valid = operand->channels - rows->first;
-    int count = valid < rows->width ? valid : rows->width;
-    for (int r = 0; r < rows->rows; r++, in += rows->width)
-        memcpy(base + rows->example[r] * operand->example + operand->pixel[rows->pixel[r]] +
-                   rows->first,
-               in, (size_t)count * sizeof *in);
+    int32_t at[BASIN__CONV_ROWS];
+    place_rows(operand, rows, at);
+    plan->kernels->store_rows(base, at, in, rows->rows, rows->width,
+                              operand->channels - rows->first);
 }
 
 static void run_program(const basin__plan *plan, const basin__group *group, const block *rows,
@@ -225,42 +226,28 @@ static void run_rows(const basin__plan *plan, const basin__group *group, const b
     }
 }
 
-/** Add one row's products for all taps to the pixels they belong to. */
-static void scatter_row(float *to, const float *from, int first, int count, int line_run,
-                        ptrdiff_t line) {
-    for (int i = 0; i < count;) {
-        int ky = (first + i) / line_run, at = (first + i) % line_run;
-        int run = line_run - at < count - i ? line_run - at : count - i;
-        for (int j = 0; j < run; j++)
-            to[ky * line + at + j] += from[i + j];
-        i += run;
-    }
-}
-
+/** All taps' products of a pixel at once, then added to the pixels they reach. */
 static void run_scatter(const basin__plan *plan, const basin__group *group, int n,
                         unsigned char *workspace) {
     const basin__phase *phase = &group->phases[0];
     const basin__node *node = basin__plan_node(plan, group->root);
     const basin__layout *layout = &plan->places[group->root].layout;
     basin_shape weight = basin__plan_node(plan, node->input[1])->shape;
-    int line_run = weight.width * weight.channels, products = weight.height * line_run;
+    int run = weight.width * weight.channels;
     float *image = basin__plan_data(plan, group->root, workspace, NULL);
     float *out = register_at(plan, workspace, 0);
     memset(image - layout->origin, 0, (size_t)(n * layout->example) * sizeof *image);
     int total = n * phase->pixels, height = block_height(total);
-    block rows;
-    for (rows.first = 0; rows.first < phase->width; rows.first += BASIN__CONV_WIDTH) {
-        int left = phase->width - rows.first;
-        rows.width = left < BASIN__CONV_WIDTH ? left : BASIN__CONV_WIDTH;
-        int valid = products - rows.first < rows.width ? products - rows.first : rows.width;
-        for (int at = 0; at < total; at += height) {
-            rows.rows = total - at < height ? total - at : height;
-            convolve(plan, group, phase, &rows, at, workspace, out);
-            start_rows(&rows, at, phase->pixels, phase->out_pixel);
-            for (int r = 0; r < rows.rows; r++)
-                scatter_row(image + rows.example[r] * layout->example + rows.pixel[r],
-                            out + r * rows.width, rows.first, valid, line_run, layout->line);
-        }
+    block rows = {.first = 0, .width = phase->width};
+    for (int at = 0; at < total; at += height) {
+        rows.rows = total - at < height ? total - at : height;
+        convolve(plan, group, phase, &rows, at, workspace, out);
+        start_rows(&rows, at, phase->pixels, phase->out_pixel);
+        int32_t to[BASIN__CONV_ROWS];
+        for (int r = 0; r < rows.rows; r++)
+            to[r] = (int32_t)(rows.example[r] * layout->example) + rows.pixel[r];
+        plan->kernels->scatter_rows(image, to, out, rows.rows, rows.width, weight.height * run, run,
+                                    layout->line);
     }
 }
 

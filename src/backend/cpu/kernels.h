@@ -77,6 +77,16 @@ typedef struct basin__cpu_kernels {
     basin__map *map[BASIN__OP_COUNT];
     /** y = SiLU(x) and slope = SiLU'(x) in one pass; y or slope may be x itself. */
     void (*silu_both)(float *y, float *slope, const float *x, int64_t n);
+    /** out[r, c] = base[row[r] + c] for c < valid, 0 for valid ≤ c < width; width a multiple of 16.
+     */
+    void (*load_rows)(float *out, const float *base, const int32_t *row, int rows, int width,
+                      int valid);
+    /** base[row[r] + c] = in[r, c] for c < min(valid, width). */
+    void (*store_rows)(float *base, const int32_t *row, const float *in, int rows, int width,
+                       int valid);
+    /** base[row[r] + i·line + j] += in[r, i·run + j] for i·run + j < count, rows in order. */
+    void (*scatter_rows)(float *base, const int32_t *row, const float *in, int rows, int width,
+                         int count, int run, ptrdiff_t line);
     /** Whole ops on strided views, f32: the reference kernel unless overwritten. */
     void (*run[BASIN__OP_COUNT])(const basin__op_call *call);
     /** `count` standard normals or uniforms in [0, 1): a pure function of (draw, element index). */

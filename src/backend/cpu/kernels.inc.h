@@ -9,6 +9,7 @@
 #include "backend/cpu/conv.inc.h"
 #include "backend/cpu/map.inc.h"
 #include "backend/cpu/random.inc.h"
+#include "backend/cpu/rows.inc.h"
 
 const basin__cpu_kernels KERNEL_TABLE = {
     .conv = conv_f32,
@@ -39,6 +40,9 @@ const basin__cpu_kernels KERNEL_TABLE = {
             [BASIN__OP_clamp_inside] = map_clamp_inside,
         },
     .silu_both = silu_both_f32,
+    .load_rows = load_rows_f32,
+    .store_rows = store_rows_f32,
+    .scatter_rows = scatter_rows_f32,
     .run =
         {
 #define BASIN__OP(name) [BASIN__OP_##name] = basin__run_##name,

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows between memory and a block: the ends of a plan's element-wise programs, and the scatter that
+ * turns all taps' products of a pixel into an image.
+ */
+
+static void load_rows_f32(float *out, const float *base, const int32_t *row, int rows, int width,
+                          int valid) {
+    if (valid >= width) {
+        for (int r = 0; r < rows; r++, out += width) {
+            const float *from = base + row[r];
+            for (int c = 0; c < width; c += 16)
+                for (int i = 0; i < 16; i++)
+                    out[c + i] = from[c + i];
+        }
+        return;
+    }
+    for (int r = 0; r < rows; r++, out += width) {
+        for (int c = 0; c < valid; c++)
+            out[c] = base[row[r] + c];
+        for (int c = valid; c < width; c++)
+            out[c] = 0.0f;
+    }
+}
+
+static void store_rows_f32(float *base, const int32_t *row, const float *in, int rows, int width,
+                           int valid) {
+    for (int r = 0; r < rows; r++, in += width) {
+        float *to = base + row[r];
+        if (valid >= width)
+            for (int c = 0; c < width; c += 16)
+                for (int i = 0; i < 16; i++)
+                    to[c + i] = in[c + i];
+        else
+            for (int c = 0; c < valid; c++)
+                to[c] = in[c];
+    }
+}
+
+/** One row's products for all taps, `run` a line of the kernel, added to the pixels they reach. */
+BASIN_INLINE void scatter_row(float *to, const float *in, int count, const int run,
+                              ptrdiff_t line) {
+    for (; count > 0; count -= run, in += run, to += line)
+        for (int i = 0; i < run; i++)
+            to[i] += in[i];
+}
+
+static void scatter_rows_f32(float *base, const int32_t *row, const float *in, int rows, int width,
+                             int count, int run, ptrdiff_t line) {
+    for (int r = 0; r < rows; r++, in += width) {
+        float *to = base + row[r];
+        switch (run) { /* the usual kernels, unrolled */
+        case 3:
+            scatter_row(to, in, count, 3, line);
+            break;
+        case 5:
+            scatter_row(to, in, count, 5, line);
+            break;
+        case 9:
+            scatter_row(to, in, count, 9, line);
+            break;
+        default:
+            scatter_row(to, in, count, run, line);
+        }
+    }
+}
