@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resolving a run's configuration. Later sources win: the tables' defaults, the preset, the given
+ * settings. What was resolved can be written as JSON and read back, so a run folder's config.json
+ * is both a record and a recipe.
+ */
+#include "train/config.h"
+#include <stddef.h>
+#include <string.h>
+
+const basin__preset basin__presets[] = {
+#define BASIN__PRESET(name, help, settings) {name, help, settings},
+#include "train/presets.def"
+#undef BASIN__PRESET
+};
+const int basin__preset_count = (int)BASIN_COUNT(basin__presets);
+
+#define AT(field) offsetof(basin__train_values, field)
+
+const basin__option basin__train_table[] = {
+    {"preset", BASIN__OPTION_TEXT, AT(preset), "auto", 0, 0, NULL, NULL,
+     "recipe to start from: default, textbook, uva, points; auto: points for points"},
+    {"data", BASIN__OPTION_TEXT, AT(data), "strokes", 0, 0, NULL, NULL,
+     "data set to learn: a name or a path, see `basin help data`"},
+    {"held-out", BASIN__OPTION_TEXT, AT(held_out), NULL, 0, 0, NULL, NULL,
+     "data set whose energy is watched; by default the data's valid split"},
+    {"data-dir", BASIN__OPTION_TEXT, AT(data_dir), NULL, 0, 0, NULL, NULL,
+     "folder of the data files; by default $BASIN_DATA"},
+    {"data-count", BASIN__OPTION_INT, AT(data_count), "0", 0, 2e9, NULL, "examples",
+     "use so many examples; 0: all"},
+    {"image-size", BASIN__OPTION_INT, AT(image_size), "0", 0, 1024, NULL, "pixels",
+     "side of built-in images; 0: 28"},
+    {"network", BASIN__OPTION_TEXT, AT(network), "conv", 0, 0, NULL, NULL,
+     "energy network, see `basin help network`"},
+    {"sampler", BASIN__OPTION_TEXT, AT(sampler), "langevin", 0, 0, NULL, NULL,
+     "sampler of the negatives, see `basin help sampler`"},
+    {"objective", BASIN__OPTION_TEXT, AT(objective), "cd", 0, 0, NULL, NULL,
+     "training objective, see `basin help objective`"},
+    {"optimiser", BASIN__OPTION_TEXT, AT(optimiser), "adam", 0, 0, NULL, NULL, "adam or sgd"},
+    {"seed", BASIN__OPTION_INT, AT(seed), "1", 0, 9e15, NULL, NULL, "names all randomness"},
+    {"updates", BASIN__OPTION_INT, AT(updates), "20000", 1, 1e12, NULL, "updates",
+     "length of the run"},
+    {"time-limit", BASIN__OPTION_FLOAT, AT(time_limit_minutes), "0", 0, 1e9, NULL, "minutes",
+     "stop after this time, with a checkpoint; 0: never"},
+    {"batch", BASIN__OPTION_INT, AT(batch), "128", 1, 1e6, NULL, "examples",
+     "examples, and chains, an update"},
+    {"chain-start", BASIN__OPTION_CHOICE, AT(chain_start), "buffer", 0, 0, "buffer|data|noise",
+     NULL, "buffer: persistent chains; data: contrastive divergence; noise: short runs"},
+    {"restart-probability", BASIN__OPTION_FLOAT, AT(restart_probability), "0.05", 0, 1, NULL, NULL,
+     "chance that a chain from the buffer starts afresh"},
+    {"restart", BASIN__OPTION_CHOICE, AT(restart), "example", 0, 0, "example|batch", NULL,
+     "decide restarts for each chain, or for the whole batch at once"},
+    {"restart-from", BASIN__OPTION_CHOICE, AT(restart_from), "noise", 0, 0, "noise|data", NULL,
+     "what a fresh chain starts from"},
+    {"buffer-size", BASIN__OPTION_INT, AT(buffer_size), "10000", 1, 1e8, NULL, "chains",
+     "chains kept in the replay buffer"},
+    {"buffer-policy", BASIN__OPTION_CHOICE, AT(buffer_policy), "slots", 0, 0, "slots|newest", NULL,
+     "slots: chains go back to where they came from; newest: a queue, drawn with replacement"},
+    {"buffer-storage", BASIN__OPTION_CHOICE, AT(buffer_storage), "auto", 0, 0, "auto|float|byte",
+     NULL, "byte: 1/255 of the range, dithered; auto: byte for images"},
+    {"range", BASIN__OPTION_CHOICE, AT(range), "0,1", 0, 0, "0,1|-1,1", NULL,
+     "range of pixels that the network sees"},
+    {"data-noise", BASIN__OPTION_FLOAT, AT(data_noise), "0.005", 0, 1e3, NULL, NULL,
+     "standard deviation of the noise added to data"},
+    {"shift", BASIN__OPTION_INT, AT(shift), "0", 0, 512, NULL, "pixels",
+     "augmentation: move images by up to this much each way"},
+    {"flip", BASIN__OPTION_FLAG, AT(flip), NULL, 0, 0, NULL, NULL,
+     "augmentation: mirror every other image, left to right"},
+    {"log-every", BASIN__OPTION_INT, AT(log_every), "100", 1, 1e9, NULL, "updates",
+     "interval of the metrics"},
+    {"sample-every", BASIN__OPTION_INT, AT(sample_every), "1000", 0, 1e12, NULL, "updates",
+     "interval of sample pictures; 0: none"},
+    {"sample-count", BASIN__OPTION_INT, AT(sample_count), "64", 1, 1e6, NULL, "samples",
+     "samples in a picture"},
+    {"sample-steps", BASIN__OPTION_INT, AT(sample_steps), "256", 1, 1e9, NULL, "steps",
+     "sampler steps of a picture, from noise"},
+    {"checkpoint-every", BASIN__OPTION_INT, AT(checkpoint_every), "1000", 1, 1e12, NULL, "updates",
+     "interval of checkpoints"},
+    {"keep-checkpoints", BASIN__OPTION_INT, AT(keep_checkpoints), "3", 0, 1e6, NULL, "checkpoints",
+     "how many of the newest are kept; 0: all"},
+    {"gap-limit", BASIN__OPTION_FLOAT, AT(gap_limit), "100", 0, 1e30, NULL, "energy",
+     "a larger |E(negatives) - E(data)| is taken for divergence"},
+    {"roll-backs-max", BASIN__OPTION_INT, AT(roll_backs_max), "5", 0, 100, NULL, "roll-backs",
+     "after so many the run gives up"},
+};
+
+const size_t basin__train_table_count = BASIN_COUNT(basin__train_table);
+
+static basin_status unknown(basin_context *context, const char *kind, const char *name) {
+    return basin__fail(context, BASIN_ERROR_CONFIG, "there is no %s \"%s\"; see `basin help %s`",
+                       kind, name, kind);
+}
+
+static basin_status find_preset(basin_context *context, const char *name, bool is_points,
+                                const basin__preset **out) {
+    if (strcmp(name, "auto") == 0)
+        name = is_points ? "points" : "default";
+    for (int i = 0; i < basin__preset_count; i++)
+        if (strcmp(basin__presets[i].name, name) == 0) {
+            *out = &basin__presets[i];
+            return BASIN_OK;
+        }
+    return basin__fail(context, BASIN_ERROR_CONFIG,
+                       "there is no preset \"%s\"; take auto, default, textbook, uva or points",
+                       name);
+}
+
+/* A key of the settings with '-' or '_' between words. */
+static const json_t *get_key(const json_t *object, const char *dashed, const char *plain) {
+    const json_t *value = json_object_get(object, dashed);
+    return value != NULL ? value : json_object_get(object, plain);
+}
+
+/* The text of one of the keys that decide which tables there are. */
+static const char *choose(const json_t *settings, const json_t *preset, const char *key) {
+    const json_t *value = get_key(settings, key, key);
+    if (!json_is_string(value))
+        value = json_object_get(preset, key);
+    if (json_is_string(value))
+        return json_string_value(value);
+    for (size_t i = 0; i < basin__train_table_count; i++)
+        if (strcmp(basin__train_table[i].name, key) == 0)
+            return basin__train_table[i].fallback;
+    return "";
+}
+
+static basin_status add_group(basin__train_config *config, int at, const char *title,
+                              const basin__option *options, size_t count, void *values,
+                              size_t bytes) {
+    if (values == NULL)
+        values = basin__alloc(config->context, bytes);
+    if (values == NULL)
+        return BASIN_ERROR_MEMORY;
+    config->groups[at] =
+        (basin__option_group){.title = title, .options = options, .count = count, .values = values};
+    return basin__options_default(config->context, &config->groups[at]);
+}
+
+static basin_status add_groups(basin__train_config *config) {
+    BASIN_TRY(add_group(config, BASIN__GROUP_TRAIN, "Training", basin__train_table,
+                        basin__train_table_count, &config->train, 0));
+    BASIN_TRY(add_group(config, BASIN__GROUP_SCHEDULE, "Parameter step", basin__schedule_table,
+                        basin__schedule_table_count, &config->schedule, 0));
+    BASIN_TRY(add_group(config, BASIN__GROUP_NETWORK, config->network->name,
+                        config->network->options, config->network->option_count, NULL,
+                        config->network->options_bytes));
+    BASIN_TRY(add_group(config, BASIN__GROUP_SAMPLER, config->sampler->name,
+                        config->sampler->options, config->sampler->option_count, NULL,
+                        config->sampler->options_bytes));
+    BASIN_TRY(add_group(config, BASIN__GROUP_OBJECTIVE, config->objective->name,
+                        config->objective->options, config->objective->option_count, NULL,
+                        config->objective->options_bytes));
+    return add_group(config, BASIN__GROUP_OPTIMISER, config->optimiser->name,
+                     config->optimiser->options, config->optimiser->option_count, NULL,
+                     config->optimiser->options_bytes);
+}
+
+/* Set the preset's options where the chosen tables have them. They do not count as set. */
+static basin_status apply_preset(basin__train_config *config, const json_t *preset) {
+    json_t *known = json_object();
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)preset, key, value) {
+        if (basin__option_find(config->groups, BASIN__GROUP_COUNT, key, NULL) != NULL)
+            json_object_set(known, key, value);
+    }
+    basin_status status =
+        basin__options_from_json(config->context, config->groups, BASIN__GROUP_COUNT, known);
+    json_decref(known);
+    for (int i = 0; i < BASIN__GROUP_COUNT; i++)
+        config->groups[i].is_set = 0;
+    return status;
+}
+
+static basin_status choose_parts(basin__train_config *config, const json_t *settings,
+                                 const json_t *preset) {
+    basin_context *context = config->context;
+    const char *name = choose(settings, preset, "network");
+    if ((config->network = basin__network_find(name)) == NULL)
+        return unknown(context, "network", name);
+    name = choose(settings, preset, "sampler");
+    if ((config->sampler = basin__sampler_find(name)) == NULL)
+        return unknown(context, "sampler", name);
+    name = choose(settings, preset, "objective");
+    if ((config->objective = basin__objective_find(name)) == NULL)
+        return unknown(context, "objective", name);
+    name = choose(settings, preset, "optimiser");
+    if ((config->optimiser = basin__optim_find(name)) == NULL)
+        return unknown(context, "optimiser", name);
+    return BASIN_OK;
+}
+
+basin_status basin__train_config_init(basin_context *context, const json_t *settings,
+                                      bool is_points, basin__train_config *config) {
+    *config = (basin__train_config){.context = context};
+    const basin__preset *preset = NULL;
+    BASIN_TRY(find_preset(context, choose(settings, NULL, "preset"), is_points, &preset));
+    json_t *preset_settings = json_loads(preset->settings, 0, NULL);
+    if (preset_settings == NULL)
+        return basin__fail(context, BASIN_ERROR_MEMORY, "no memory for the preset %s",
+                           preset->name);
+    basin_status status = choose_parts(config, settings, preset_settings);
+    if (status == BASIN_OK)
+        status = add_groups(config);
+    if (status == BASIN_OK)
+        status = apply_preset(config, preset_settings);
+    if (status == BASIN_OK && settings != NULL)
+        status = basin__options_from_json(context, config->groups, BASIN__GROUP_COUNT, settings);
+    json_decref(preset_settings);
+    if (status != BASIN_OK)
+        basin__train_config_reset(config);
+    return status;
+}
+
+void basin__train_config_reset(basin__train_config *config) {
+    for (int i = 0; i < BASIN__GROUP_COUNT; i++) {
+        basin__option_group *group = &config->groups[i];
+        if (group->values == NULL)
+            continue;
+        basin__options_reset(config->context, group);
+        if (i >= BASIN__GROUP_NETWORK)
+            basin__free(config->context, group->values);
+        group->values = NULL;
+    }
+}
+
+basin_status basin__train_config_json(const basin__train_config *config, json_t **out) {
+    *out = json_object();
+    if (*out == NULL)
+        return basin__fail(config->context, BASIN_ERROR_MEMORY, "no memory for the configuration");
+    for (int i = 0; i < BASIN__GROUP_COUNT; i++) {
+        basin_status status = basin__options_to_json(config->context, &config->groups[i], *out);
+        if (status != BASIN_OK) {
+            json_decref(*out);
+            *out = NULL;
+            return status;
+        }
+    }
+    return BASIN_OK;
+}
+
+basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
+    const basin__train_values *train = &config->train;
+    basin_context *context = config->context;
+    if (is_points && (train->shift > 0 || train->flip || train->range != BASIN__RANGE_UNIT))
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "shift, flip and range are for images, and %s holds points",
+                           train->data);
+    if (is_points && train->buffer_storage == BASIN__STORAGE_BYTE)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "buffer-storage byte is for images, and %s holds points", train->data);
+    if (train->chain_start == BASIN__START_BUFFER && train->buffer_size < train->batch)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "buffer-size %lld is below batch %lld: each chain needs its own slot",
+                           (long long)train->buffer_size, (long long)train->batch);
+    return config->sampler->check(context, config->groups[BASIN__GROUP_SAMPLER].values);
+}

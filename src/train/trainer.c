@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a trainer: configuration, data, two energies (the one trained and the average of its
+ * parameters), the loss's plan, the optimiser's slots and the replay buffer.
+ */
+#include "train/trainer.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_split(const char *specification) {
+    static const char *const splits[] = {":train", ":valid", ":test", ":all-train"};
+    for (size_t i = 0; i < BASIN_COUNT(splits); i++) {
+        size_t length = strlen(specification), tail = strlen(splits[i]);
+        if (length > tail && strcmp(specification + length - tail, splits[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static basin_status open_data(basin__trainer *trainer) {
+    const basin__train_values *train = &trainer->config.train;
+    basin_data_options options;
+    basin_data_options_init(&options);
+    options.folder = train->data_dir;
+    options.seed = (uint64_t)train->seed;
+    options.image_size = (int)train->image_size;
+    if (trainer->data == NULL) {
+        options.split = "train";
+        options.count_max = train->data_count;
+        BASIN_TRY(basin_data_open(trainer->context, train->data, &options, &trainer->owned_data));
+        trainer->data = trainer->owned_data;
+        if (trainer->held_out == NULL && train->held_out == NULL && !has_split(train->data)) {
+            options.split = "valid";
+            options.count_max = options.built_in_count = 256;
+            BASIN_TRY(
+                basin_data_open(trainer->context, train->data, &options, &trainer->owned_held_out));
+        }
+    }
+    if (trainer->held_out == NULL && train->held_out != NULL) {
+        options.split = "valid";
+        options.count_max = options.built_in_count = 256;
+        BASIN_TRY(
+            basin_data_open(trainer->context, train->held_out, &options, &trainer->owned_held_out));
+    }
+    if (trainer->held_out == NULL)
+        trainer->held_out = trainer->owned_held_out;
+    return BASIN_OK;
+}
+
+/* The configuration decides on the data, and the data (points or images) on the preset "auto". */
+static basin_status configure(basin__trainer *trainer, const json_t *settings) {
+    bool is_points = trainer->data != NULL && !basin_data_describe(trainer->data)->is_image;
+    BASIN_TRY(basin__train_config_init(trainer->context, settings, is_points, &trainer->config));
+    BASIN_TRY(open_data(trainer));
+    const basin_data_info *info = basin_data_describe(trainer->data);
+    if (!info->is_image && !is_points) {
+        basin__train_config_reset(&trainer->config);
+        BASIN_TRY(basin__train_config_init(trainer->context, settings, true, &trainer->config));
+    }
+    trainer->is_image = info->is_image;
+    trainer->low = info->low;
+    trainer->high = info->high;
+    if (info->is_image && trainer->config.train.range == BASIN__RANGE_SYMMETRIC)
+        trainer->low = -1;
+    trainer->shape = basin_shape_image(info->height, info->width, info->channels);
+    trainer->size = basin_shape_count(trainer->shape);
+    trainer->batch = trainer->config.train.batch;
+    basin__sampler_range(&trainer->config.groups[BASIN__GROUP_SAMPLER], (double)trainer->low,
+                         (double)trainer->high);
+    BASIN_TRY(basin__train_config_check(&trainer->config, !info->is_image));
+    if (trainer->held_out != NULL) {
+        const basin_data_info *other = basin_data_describe(trainer->held_out);
+        if (other->height != info->height || other->width != info->width ||
+            other->channels != info->channels)
+            return basin__fail(trainer->context, BASIN_ERROR_SHAPE,
+                               "held-out examples are %d x %d x %d, those of %s %d x %d x %d",
+                               other->height, other->width, other->channels, info->name,
+                               info->height, info->width, info->channels);
+    }
+    return BASIN_OK;
+}
+
+/* An energy with its own copy of the network's options. */
+static basin_status make_energy(basin__trainer *trainer, basin_energy **out) {
+    const basin__option_group *source = &trainer->config.groups[BASIN__GROUP_NETWORK];
+    basin_context *context = trainer->context;
+    basin__option_group group = *source;
+    group.values = basin__alloc(context, trainer->config.network->options_bytes);
+    json_t *options = json_object();
+    basin_status status = group.values == NULL || options == NULL ? BASIN_ERROR_MEMORY : BASIN_OK;
+    if (status == BASIN_OK)
+        status = basin__options_default(context, &group);
+    if (status == BASIN_OK)
+        status = basin__options_to_json(context, source, options);
+    if (status == BASIN_OK)
+        status = basin__options_from_json(context, &group, 1, options);
+    json_decref(options);
+    if (status == BASIN_OK)
+        return basin__energy_create(context, trainer->config.network, group, trainer->shape,
+                                    (uint64_t)trainer->config.train.seed, out);
+    if (group.values != NULL)
+        basin__options_reset(context, &group);
+    basin__free(context, group.values);
+    return status;
+}
+
+static basin_status add_trained(basin__trainer *trainer, const char *kind, const char *name,
+                                float *data, int64_t count) {
+    basin__trained *tensor = &trainer->trained[trainer->trained_count];
+    tensor->name = basin__format(trainer->context, "%s.%s", kind, name);
+    if (tensor->name == NULL)
+        return BASIN_ERROR_MEMORY;
+    tensor->data = data;
+    tensor->count = count;
+    trainer->trained_count++;
+    trainer->trained_elements += count;
+    return BASIN_OK;
+}
+
+static basin_status list_trained(basin__trainer *trainer) {
+    const basin__parameters *all = &trainer->energy->parameters;
+    const basin__optim_def *optimiser = trainer->config.optimiser;
+    size_t slots = (size_t)all->count * (size_t)optimiser->slot_count;
+    trainer->slots = basin__alloc_array(trainer->context, slots, sizeof(float *));
+    trainer->trained = basin__alloc_array(trainer->context, 2 * (size_t)all->count + slots,
+                                          sizeof(basin__trained));
+    if (trainer->slots == NULL || trainer->trained == NULL)
+        return BASIN_ERROR_MEMORY;
+    for (int i = 0; i < all->count; i++) {
+        const basin__parameter *parameter = &all->items[i];
+        int64_t count = basin_shape_count(parameter->shape);
+        BASIN_TRY(add_trained(trainer, "parameter", parameter->name, parameter->data, count));
+        BASIN_TRY(add_trained(trainer, "average", parameter->name,
+                              trainer->average->parameters.items[i].data, count));
+        for (int s = 0; s < optimiser->slot_count && !parameter->is_state; s++) {
+            float *slot = basin__alloc_array(trainer->context, (size_t)count, sizeof(float));
+            if (slot == NULL)
+                return BASIN_ERROR_MEMORY;
+            trainer->slots[i * optimiser->slot_count + s] = slot;
+            BASIN_TRY(add_trained(trainer, optimiser->slot_names[s], parameter->name, slot, count));
+        }
+    }
+    return BASIN_OK;
+}
+
+static basin_status make_chains(basin__trainer *trainer) {
+    const basin__train_values *train = &trainer->config.train;
+    size_t elements = (size_t)trainer->batch * (size_t)trainer->size;
+    trainer->x = basin__alloc_array(trainer->context, elements, sizeof(float));
+    trainer->starts = basin__alloc_array(trainer->context, elements, sizeof(float));
+    trainer->chains = basin__alloc_array(trainer->context, elements, sizeof(float));
+    trainer->one = basin__alloc_array(trainer->context, (size_t)trainer->size, sizeof(float));
+    trainer->chosen = basin__alloc_array(trainer->context, (size_t)trainer->batch, sizeof(int32_t));
+    trainer->ages = basin__alloc_array(trainer->context, (size_t)trainer->batch, sizeof(int32_t));
+    if (trainer->x == NULL || trainer->starts == NULL || trainer->chains == NULL ||
+        trainer->one == NULL || trainer->chosen == NULL || trainer->ages == NULL)
+        return BASIN_ERROR_MEMORY;
+    if (train->chain_start != BASIN__START_BUFFER)
+        return BASIN_OK;
+    bool is_byte = train->buffer_storage == BASIN__STORAGE_BYTE ||
+                   (train->buffer_storage == BASIN__STORAGE_AUTO && trainer->is_image);
+    return basin__buffer_init(trainer->context, &trainer->buffer, train->buffer_size, trainer->size,
+                              train->buffer_policy == BASIN__BUFFER_NEWEST, is_byte, trainer->low,
+                              trainer->high, (uint64_t)train->seed);
+}
+
+static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings) {
+    BASIN_TRY(configure(trainer, settings));
+    const basin__train_values *train = &trainer->config.train;
+    BASIN_TRY(make_energy(trainer, &trainer->energy));
+    BASIN_TRY(make_energy(trainer, &trainer->average));
+    BASIN_TRY(basin__loss_create(trainer->config.objective,
+                                 trainer->config.groups[BASIN__GROUP_OBJECTIVE].values,
+                                 trainer->energy, trainer->batch, &trainer->loss));
+    BASIN_TRY(list_trained(trainer));
+    BASIN_TRY(basin__batches_init(trainer->context, &trainer->batches, trainer->data,
+                                  (uint64_t)train->seed));
+    trainer->batches.low = trainer->low;
+    trainer->batches.high = trainer->high;
+    trainer->batches.noise_std = train->data_noise;
+    trainer->batches.shift = train->shift;
+    trainer->batches.flip = train->flip;
+    BASIN_TRY(make_chains(trainer));
+    BASIN_TRY(basin__guard_init(trainer));
+    return basin__trainer_note(trainer);
+}
+
+basin_status basin__trainer_create(basin_context *context, const json_t *settings,
+                                   const basin_data *data, const basin_data *held_out,
+                                   basin__trainer **out) {
+    *out = NULL;
+    basin__trainer *trainer = basin__alloc(context, sizeof *trainer);
+    if (trainer == NULL)
+        return BASIN_ERROR_MEMORY;
+    trainer->context = context;
+    trainer->config.context = context;
+    trainer->data = data;
+    trainer->held_out = held_out;
+    trainer->progress.rate_factor = 1;
+    trainer->saved_update = -1;
+    trainer->folder.metrics = trainer->folder.log = -1;
+    basin_status status = fill_trainer(trainer, settings);
+    if (status != BASIN_OK) {
+        basin__trainer_destroy(trainer);
+        return status;
+    }
+    *out = trainer;
+    return BASIN_OK;
+}
+
+void basin__trainer_destroy(basin__trainer *trainer) {
+    if (trainer == NULL)
+        return;
+    basin_context *context = trainer->context;
+    basin__rundir_close(trainer);
+    basin__buffer_reset(&trainer->buffer);
+    basin__buffer_reset(&trainer->snapshot.buffer);
+    basin__free(context, trainer->snapshot.trained);
+    basin__batches_reset(&trainer->batches);
+    for (int i = 0; trainer->trained != NULL && i < trainer->trained_count; i++)
+        basin__free(context, trainer->trained[i].name);
+    basin__free(context, trainer->trained);
+    if (trainer->slots != NULL)
+        for (int i = 0;
+             i < trainer->energy->parameters.count * trainer->config.optimiser->slot_count; i++)
+            basin__free(context, trainer->slots[i]);
+    basin__free(context, trainer->slots);
+    basin__loss_destroy(trainer->loss);
+    basin_energy_destroy(trainer->energy);
+    basin_energy_destroy(trainer->average);
+    basin_data_close(trainer->owned_data);
+    basin_data_close(trainer->owned_held_out);
+    basin__free(context, trainer->x);
+    basin__free(context, trainer->starts);
+    basin__free(context, trainer->chains);
+    basin__free(context, trainer->one);
+    basin__free(context, trainer->chosen);
+    basin__free(context, trainer->ages);
+    basin__train_config_reset(&trainer->config);
+    basin__free(context, trainer);
+}
+
+static basin_status note_sampler(basin__trainer *trainer, basin_energy *energy) {
+    json_t *options = json_object();
+    basin_status status = basin__options_to_json(
+        trainer->context, &trainer->config.groups[BASIN__GROUP_SAMPLER], options);
+    char *text = status == BASIN_OK ? json_dumps(options, JSON_COMPACT) : NULL;
+    json_decref(options);
+    if (status != BASIN_OK)
+        return status;
+    if (text == NULL)
+        return basin__fail(trainer->context, BASIN_ERROR_MEMORY, "no memory for metadata");
+    status = basin__energy_note(energy, "sampler_options", "%s", text);
+    free(text);
+    if (status == BASIN_OK)
+        status = basin__energy_note(energy, "sampler", "%s", trainer->config.sampler->name);
+    return status;
+}
+
+static basin_status note_energy(basin__trainer *trainer, basin_energy *energy) {
+    const basin__train_config *config = &trainer->config;
+    basin_temperature temperature =
+        config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
+    BASIN_TRY(basin__energy_note(energy, "range_low", "%.9g", (double)trainer->low));
+    BASIN_TRY(basin__energy_note(energy, "range_high", "%.9g", (double)trainer->high));
+    BASIN_TRY(basin__energy_note(energy, "temperature", "%.17g", temperature.value));
+    BASIN_TRY(basin__energy_note(energy, "temperature_exact", "%s",
+                                 temperature.is_exact ? "true" : "false"));
+    BASIN_TRY(basin__energy_note(energy, "data", "%s", basin_data_describe(trainer->data)->name));
+    BASIN_TRY(basin__energy_note(energy, "objective", "%s", config->objective->name));
+    BASIN_TRY(basin__energy_note(energy, "seed", "%lld", (long long)config->train.seed));
+    BASIN_TRY(basin__energy_note(energy, "update", "%lld", (long long)trainer->progress.update));
+    return note_sampler(trainer, energy);
+}
+
+basin_status basin__trainer_note(basin__trainer *trainer) {
+    BASIN_TRY(note_energy(trainer, trainer->energy));
+    return note_energy(trainer, trainer->average);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One update of contrastive training:
+ *
+ *   1. a batch of data, augmented and noisy;
+ *   2. as many chains, from the replay buffer, the data or noise, walked by the sampler;
+ *   3. the loss's energies and gradients;
+ *   4. a step of the optimiser, the states, and the running average;
+ *   5. the chains go back to the buffer.
+ *
+ * Update u (from 0) draws its noise at index u, and the sampler's steps at u · steps + step.
+ */
+#include "train/random.h"
+#include "train/trainer.h"
+#include <math.h>
+#include <string.h>
+
+static basin__moment moment_of(const basin__trainer *trainer) {
+    return (basin__moment){.seed = (uint64_t)trainer->config.train.seed,
+                           .update = (uint64_t)trainer->progress.update,
+                           .attempt = (uint16_t)trainer->progress.roll_backs};
+}
+
+static void start_fresh(basin__trainer *trainer, const basin__moment *moment, int64_t i,
+                        bool from_data) {
+    float *start = trainer->starts + i * trainer->size;
+    if (from_data)
+        memcpy(start, trainer->x + i * trainer->size, (size_t)trainer->size * sizeof(float));
+    else
+        basin__chains_start(trainer->context, moment->seed, moment->update, (uint32_t)i,
+                            moment->attempt, (double)trainer->low, (double)trainer->high, 1,
+                            trainer->size, start);
+    trainer->ages[i] = 0;
+}
+
+/* Fill `starts` and `ages`: chains drawn from the buffer, some of them begun anew. */
+static void start_from_buffer(basin__trainer *trainer, const basin__moment *moment) {
+    const basin__train_values *train = &trainer->config.train;
+    basin__draw draw = {.seed = moment->seed,
+                        .draw = moment->update,
+                        .purpose = (uint16_t)(BASIN__PURPOSE_RESTART | moment->attempt << 8)};
+    bool is_empty = trainer->buffer.count == 0;
+    if (!is_empty)
+        basin__buffer_draw(&trainer->buffer, moment, trainer->batch, trainer->chosen);
+    for (int64_t i = 0; i < trainer->batch; i++) {
+        uint32_t decision = train->restart == BASIN__RESTART_BATCH ? 0 : (uint32_t)i;
+        if (is_empty || basin__random_unit(&draw, decision) < train->restart_probability) {
+            start_fresh(trainer, moment, i, train->restart_from == BASIN__RESTART_FROM_DATA);
+            continue;
+        }
+        basin__buffer_get(&trainer->buffer, trainer->chosen[i],
+                          trainer->starts + i * trainer->size);
+        trainer->ages[i] = trainer->buffer.ages[trainer->chosen[i]];
+    }
+}
+
+static void start_chains(basin__trainer *trainer, const basin__moment *moment) {
+    int64_t from = trainer->config.train.chain_start;
+    if (from == BASIN__START_BUFFER)
+        start_from_buffer(trainer, moment);
+    else
+        for (int64_t i = 0; i < trainer->batch; i++)
+            start_fresh(trainer, moment, i, from == BASIN__START_DATA);
+    memcpy(trainer->chains, trainer->starts,
+           (size_t)trainer->batch * (size_t)trainer->size * sizeof(float));
+}
+
+static basin_status walk_chains(basin__trainer *trainer, const basin__moment *moment) {
+    const basin__train_config *config = &trainer->config;
+    const void *options = config->groups[BASIN__GROUP_SAMPLER].values;
+    basin__chain_run run = {.sampler = config->sampler,
+                            .options = options,
+                            .energy = trainer->energy,
+                            .seed = moment->seed,
+                            .first_draw =
+                                moment->update * (uint64_t)config->sampler->steps(options),
+                            .attempt = moment->attempt};
+    BASIN_TRY(basin__chains_run(&run, trainer->batch, trainer->chains));
+    trainer->progress.meter.gradient_norm_input += run.gradient_norm;
+    return BASIN_OK;
+}
+
+/* How far chains went, and how much of them lies at the ends of the range. */
+static void measure_chains(basin__trainer *trainer) {
+    double moved = 0;
+    int64_t saturated = 0;
+    for (int64_t i = 0; i < trainer->batch; i++) {
+        const float *from = trainer->starts + i * trainer->size;
+        const float *to = trainer->chains + i * trainer->size;
+        double sum = 0;
+        for (int64_t j = 0; j < trainer->size; j++) {
+            double step = (double)to[j] - (double)from[j];
+            sum += step * step;
+            saturated += to[j] <= trainer->low || to[j] >= trainer->high;
+        }
+        moved += sqrt(sum);
+    }
+    basin__meter *meter = &trainer->progress.meter;
+    meter->displacement += moved / (double)trainer->batch;
+    meter->saturated += (double)saturated / ((double)trainer->batch * (double)trainer->size);
+}
+
+/* Mean energies and the gradient's norm; whether all is as it should be. */
+static basin_status measure_loss(basin__trainer *trainer, double *gradient_norm) {
+    const basin__loss *loss = trainer->loss;
+    double data = 0, negative = 0, squares = 0;
+    for (int64_t i = 0; i < trainer->batch; i++) {
+        data += (double)loss->energy_data[i];
+        negative += (double)loss->energy_negative[i];
+    }
+    data /= (double)trainer->batch;
+    negative /= (double)trainer->batch;
+    const basin__cpu_kernels *kernels =
+        basin__cpu_kernels_for(basin__context_isa(trainer->context));
+    for (int i = 0; i < trainer->energy->parameters.count; i++)
+        if (loss->gradients[i] != NULL)
+            squares += kernels->dot(loss->gradients[i], loss->gradients[i],
+                                    basin_shape_count(trainer->energy->parameters.items[i].shape));
+    *gradient_norm = sqrt(squares);
+    basin__meter *meter = &trainer->progress.meter;
+    meter->energy_data += data;
+    meter->energy_negative += negative;
+    meter->gradient_norm_parameter += *gradient_norm;
+    double gap = negative - data, limit = trainer->config.train.gap_limit;
+    if (!isfinite(gap) || !isfinite(*gradient_norm))
+        return basin__fail(trainer->context, BASIN_ERROR_DIVERGED,
+                           "an energy or a gradient became non-finite at update %lld",
+                           (long long)trainer->progress.update + 1);
+    if (fabs(gap) > limit)
+        return basin__fail(trainer->context, BASIN_ERROR_DIVERGED,
+                           "the energy gap %.4g passed gap-limit %g at update %lld", gap, limit,
+                           (long long)trainer->progress.update + 1);
+    return BASIN_OK;
+}
+
+static void step_average(basin__trainer *trainer) {
+    const basin__schedule_options *schedule = &trainer->config.schedule;
+    const float rest = (float)(1 - basin__average_decay(schedule, trainer->progress.update + 1));
+    for (int i = 0; i < trainer->energy->parameters.count; i++) {
+        const basin__parameter *source = &trainer->energy->parameters.items[i];
+        float *average = trainer->average->parameters.items[i].data;
+        int64_t count = basin_shape_count(source->shape);
+        if (source->is_state || schedule->average <= 0)
+            memcpy(average, source->data, (size_t)count * sizeof(float));
+        else
+            for (int64_t j = 0; j < count; j++)
+                average[j] += rest * (source->data[j] - average[j]);
+    }
+}
+
+static void step_parameters(basin__trainer *trainer, double gradient_norm) {
+    const basin__train_config *config = &trainer->config;
+    const basin__schedule_options *schedule = &config->schedule;
+    const basin__cpu_kernels *kernels =
+        basin__cpu_kernels_for(basin__context_isa(trainer->context));
+    const double bound = schedule->parameter_clip_value;
+    int64_t update = trainer->progress.update + 1;
+    basin__optim_step step = {
+        .update = update,
+        .learning_rate = trainer->progress.rate_factor *
+                         basin__learning_rate(schedule, update, config->train.updates),
+        .gradient_scale = schedule->parameter_clip == BASIN__CLIP_NORM && gradient_norm > bound
+                              ? bound / gradient_norm
+                              : 1};
+    for (int i = 0; i < trainer->energy->parameters.count; i++) {
+        basin__parameter *parameter = &trainer->energy->parameters.items[i];
+        float *gradient = trainer->loss->gradients[i];
+        if (gradient == NULL)
+            continue;
+        int64_t count = basin_shape_count(parameter->shape);
+        if (schedule->parameter_clip == BASIN__CLIP_ELEMENT)
+            kernels->clamp(gradient, -(float)bound, (float)bound, count);
+        config->optimiser->step(config->groups[BASIN__GROUP_OPTIMISER].values, &step, count,
+                                parameter->data, gradient,
+                                trainer->slots + i * config->optimiser->slot_count);
+    }
+    basin__loss_advance_states(trainer->loss);
+    step_average(trainer);
+    basin__energy_changed(trainer->energy);
+    basin__energy_changed(trainer->average);
+}
+
+basin_status basin__trainer_update(basin__trainer *trainer) {
+    basin__moment moment = moment_of(trainer);
+    double gradient_norm;
+    basin__batches_get(&trainer->batches, &moment, trainer->batch, trainer->x);
+    start_chains(trainer, &moment);
+    BASIN_TRY(walk_chains(trainer, &moment));
+    measure_chains(trainer);
+    BASIN_TRY(basin__loss_run(trainer->loss, trainer->x, trainer->chains));
+    BASIN_TRY(measure_loss(trainer, &gradient_norm));
+    step_parameters(trainer, gradient_norm);
+    if (trainer->config.train.chain_start == BASIN__START_BUFFER) {
+        for (int64_t i = 0; i < trainer->batch; i++)
+            trainer->ages[i]++;
+        basin__buffer_put(&trainer->buffer, &moment, trainer->batch, trainer->chosen, trainer->ages,
+                          trainer->chains, trainer->one);
+    }
+    trainer->progress.meter.updates++;
+    trainer->progress.update++;
+    return BASIN_OK;
+}
