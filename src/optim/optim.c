@@ -7,7 +7,6 @@
  */
 #include "optim/optim.h"
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 #define BASIN__OPTIM(name) extern const basin__optim_def basin__optim_##name;
@@ -28,29 +27,6 @@ const basin__optim_def *basin__optim_find(const char *name) {
             return basin__optims[i];
     return NULL;
 }
-
-#define AT(field) offsetof(basin__schedule_options, field)
-
-const basin__option basin__schedule_table[] = {
-    {"learning-rate", BASIN__OPTION_FLOAT, AT(learning_rate), "1e-4", 0, 1e3, NULL, NULL,
-     "learning rate after warm-up"},
-    {"warm-up", BASIN__OPTION_INT, AT(warm_up), "0", 0, 1e12, NULL, "updates",
-     "raise the learning rate linearly from zero"},
-    {"decay", BASIN__OPTION_CHOICE, AT(decay), "none", 0, 0, "none|exponential|cosine|linear", NULL,
-     "how the learning rate falls; cosine and linear reach zero at the last update"},
-    {"decay-factor", BASIN__OPTION_FLOAT, AT(decay_factor), "0.97", 0, 1, NULL, NULL,
-     "exponential decay: factor every decay-every updates"},
-    {"decay-every", BASIN__OPTION_INT, AT(decay_every), "400", 1, 1e12, NULL, "updates",
-     "exponential decay: updates between factors"},
-    {"parameter-clip", BASIN__OPTION_CHOICE, AT(parameter_clip), "norm", 0, 0, "none|norm|element",
-     NULL, "bound the loss's gradient: all parameters' norm, or each element"},
-    {"parameter-clip-value", BASIN__OPTION_FLOAT, AT(parameter_clip_value), "0.1", 1e-12, 1e12,
-     NULL, NULL, "the bound"},
-    {"average", BASIN__OPTION_FLOAT, AT(average), "0.999", 0, 1, NULL, NULL,
-     "decay of the parameters' running average; 0: the average is the model itself"},
-};
-
-const size_t basin__schedule_table_count = BASIN_COUNT(basin__schedule_table);
 
 double basin__learning_rate(const basin__schedule_options *options, int64_t update,
                             int64_t updates) {

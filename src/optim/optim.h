@@ -34,7 +34,7 @@ extern const basin__optim_def *const basin__optims[];
 extern const int basin__optim_count;
 const basin__optim_def *basin__optim_find(const char *name);
 
-/** Options of the step that are the same for every optimiser. */
+/** Options of the step that are the same for every optimiser; their table is part of the run's. */
 typedef struct basin__schedule_options {
     double learning_rate;
     int64_t warm_up; /* updates */
@@ -48,9 +48,6 @@ typedef struct basin__schedule_options {
 
 enum { BASIN__DECAY_NONE, BASIN__DECAY_EXPONENTIAL, BASIN__DECAY_COSINE, BASIN__DECAY_LINEAR };
 enum { BASIN__CLIP_NONE, BASIN__CLIP_NORM, BASIN__CLIP_ELEMENT };
-
-extern const basin__option basin__schedule_table[];
-extern const size_t basin__schedule_table_count;
 
 /** The learning rate of update `update` (1 for the first) of `updates`. */
 double basin__learning_rate(const basin__schedule_options *options, int64_t update,

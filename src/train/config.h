@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run's configuration: the training's own options, the step's schedule, and
- * the options of the network, sampler, objective and optimiser chosen. It is
+ * A run's configuration: the training's own options, and those of the network,
+ * sampler, objective and optimiser chosen. It is
  * made from one JSON object over a preset over the tables' defaults.
  */
 #ifndef BASIN_TRAIN_CONFIG_H
@@ -36,6 +36,7 @@ typedef struct basin__train_values {
     int64_t checkpoint_every, keep_checkpoints;
     double gap_limit;
     int64_t roll_backs_max;
+    basin__schedule_options schedule;
 } basin__train_values;
 
 extern const basin__option basin__train_table[];
@@ -43,7 +44,6 @@ extern const size_t basin__train_table_count;
 
 enum {
     BASIN__GROUP_TRAIN,
-    BASIN__GROUP_SCHEDULE,
     BASIN__GROUP_NETWORK,
     BASIN__GROUP_SAMPLER,
     BASIN__GROUP_OBJECTIVE,
@@ -54,7 +54,6 @@ enum {
 typedef struct basin__train_config {
     basin_context *context;
     basin__train_values train;
-    basin__schedule_options schedule;
     const basin__network_def *network;
     const basin__sampler_def *sampler;
     const basin__objective_def *objective;

@@ -61,6 +61,12 @@ typedef struct basin__run_folder {
     uint64_t events_bytes;
 } basin__run_folder;
 
+/** Where time comes from; tests stop it. */
+typedef struct basin__clock {
+    double (*monotonic_s)(void);
+    double (*wall_s)(void); /* since 1970 */
+} basin__clock;
+
 typedef struct basin__trainer {
     basin_context *context;
     basin__train_config config;
@@ -81,7 +87,7 @@ typedef struct basin__trainer {
     basin__progress progress;
     basin__snapshot snapshot;
     basin__run_folder folder;
-    double (*clock_s)(void); /* monotonic seconds; tests stop it */
+    basin__clock clock;
     double started_s, interval_started_s;
     int64_t started_update, interval_started_update;
     double updates_per_second, seconds_before; /* of earlier parts of a resumed run */

@@ -134,7 +134,7 @@ static basin_status measure_loss(basin__trainer *trainer, double *gradient_norm)
 }
 
 static void step_average(basin__trainer *trainer) {
-    const basin__schedule_options *schedule = &trainer->config.schedule;
+    const basin__schedule_options *schedule = &trainer->config.train.schedule;
     const float rest = (float)(1 - basin__average_decay(schedule, trainer->progress.update + 1));
     for (int i = 0; i < trainer->energy->parameters.count; i++) {
         const basin__parameter *source = &trainer->energy->parameters.items[i];
@@ -150,7 +150,7 @@ static void step_average(basin__trainer *trainer) {
 
 static void step_parameters(basin__trainer *trainer, double gradient_norm) {
     const basin__train_config *config = &trainer->config;
-    const basin__schedule_options *schedule = &config->schedule;
+    const basin__schedule_options *schedule = &config->train.schedule;
     const basin__cpu_kernels *kernels =
         basin__cpu_kernels_for(basin__context_isa(trainer->context));
     const double bound = schedule->parameter_clip_value;

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a run says of itself. The loss of contrastive training says nothing, so each interval gives
+ * what does: the energies of data, negatives, held-out data and uniform noise, their gap, the
+ * gradients' norms, how far chains went, how much of them is saturated, the buffer's age, the pace.
+ * Fields that tell of time, and so differ between runs, are updates_per_second and time_s.
+ */
+#include "base/file.h"
+#include "io/image.h"
+#include "io/npy.h"
+#include "rng/philox.h"
+#include "train/trainer.h"
+#include <math.h>
+#include <string.h>
+
+/* Attempt number of chains that only look: training's never gets so far. */
+#define LOOKING 0xFF
+
+static basin_status mean_energy(basin__trainer *trainer, int64_t n, const float *x, double *mean) {
+    double *energies = basin__alloc_array(trainer->context, (size_t)n, sizeof(double));
+    if (energies == NULL)
+        return BASIN_ERROR_MEMORY;
+    basin_status status = basin_energy_evaluate(trainer->energy, n, x, energies, NULL);
+    *mean = 0;
+    for (int64_t i = 0; i < n; i++)
+        *mean += energies[i] / (double)n;
+    basin__free(trainer->context, energies);
+    return status;
+}
+
+/* The first held-out examples, and as many of uniform noise: the same in every report. */
+static basin_status watch_energies(basin__trainer *trainer, double *held_out, double *noise) {
+    enum { WATCHED = 256 };
+    const basin__cpu_kernels *kernels =
+        basin__cpu_kernels_for(basin__context_isa(trainer->context));
+    const int64_t size = trainer->size;
+    float *x = basin__alloc_array(trainer->context, WATCHED * (size_t)size, sizeof(float));
+    if (x == NULL)
+        return BASIN_ERROR_MEMORY;
+    basin_status status = BASIN_OK;
+    *held_out = (double)NAN;
+    if (trainer->held_out != NULL) {
+        int64_t count = basin_data_describe(trainer->held_out)->count;
+        count = count < WATCHED ? count : WATCHED;
+        for (int64_t i = 0; i < count; i++)
+            basin__example_get(trainer->held_out, i, trainer->low, trainer->high, x + i * size);
+        status = mean_energy(trainer, count, x, held_out);
+    }
+    for (int64_t i = 0; i < WATCHED && status == BASIN_OK; i++) {
+        basin__draw draw = {.seed = (uint64_t)trainer->config.train.seed,
+                            .chain = (uint32_t)i,
+                            .purpose = BASIN__PURPOSE_EVALUATE};
+        kernels->uniform(x + i * size, size, &draw);
+        for (int64_t j = 0; j < size; j++)
+            x[i * size + j] = trainer->low + (trainer->high - trainer->low) * x[i * size + j];
+    }
+    if (status == BASIN_OK)
+        status = mean_energy(trainer, WATCHED, x, noise);
+    basin__free(trainer->context, x);
+    return status;
+}
+
+/* One number of a report: in metrics.jsonl under its name, in the event file under its tag. */
+typedef struct number {
+    const char *name, *tag;
+    double value;
+} number;
+
+static basin_status write_numbers(basin__trainer *trainer, const number *numbers, int count) {
+    json_t *line = json_object();
+    json_object_set_new(line, "update", json_integer(trainer->progress.update));
+    basin_status status = BASIN_OK;
+    for (int i = 0; i < count && status == BASIN_OK; i++) {
+        bool is_there = isfinite(numbers[i].value);
+        json_object_set_new(line, numbers[i].name,
+                            is_there ? json_real(numbers[i].value) : json_null());
+        if (is_there && trainer->folder.events != NULL)
+            status = basin__events_scalar(trainer->folder.events, trainer->clock.wall_s(),
+                                          trainer->progress.update, numbers[i].tag,
+                                          (float)numbers[i].value);
+    }
+    if (status == BASIN_OK)
+        status = basin__rundir_metrics(trainer, line);
+    json_decref(line);
+    return status;
+}
+
+static void measure_pace(basin__trainer *trainer, double now) {
+    double elapsed = now - trainer->interval_started_s;
+    int64_t done = trainer->progress.update - trainer->interval_started_update;
+    trainer->updates_per_second = elapsed > 0 && done > 0 ? (double)done / elapsed : 0;
+    trainer->interval_started_s = now;
+    trainer->interval_started_update = trainer->progress.update;
+}
+
+static basin_status write_report(basin__trainer *trainer, const basin_train_progress *progress,
+                                 double now) {
+    const basin__train_values *train = &trainer->config.train;
+    const basin__meter *meter = &trainer->progress.meter;
+    const double n = (double)meter->updates;
+    const int64_t update = trainer->progress.update;
+    double epochs = (double)update * (double)trainer->batch / (double)trainer->batches.count;
+    double rate = trainer->progress.rate_factor *
+                  basin__learning_rate(&train->schedule, update, train->updates);
+    double gap = progress->energy_negative - progress->energy_data;
+    double age = trainer->buffer.capacity > 0 ? basin__buffer_age(&trainer->buffer) : (double)NAN;
+    const number numbers[] = {
+        {"epoch", "progress/epoch", epochs},
+        {"energy_data", "energy/data", progress->energy_data},
+        {"energy_negative", "energy/negative", progress->energy_negative},
+        {"energy_held_out", "energy/held_out", progress->energy_held_out},
+        {"energy_noise", "energy/noise", progress->energy_noise},
+        {"energy_gap", "energy/gap", gap},
+        {"gradient_norm_input", "gradient_norm/input", meter->gradient_norm_input / n},
+        {"gradient_norm_parameter", "gradient_norm/parameter", progress->gradient_norm},
+        {"chain_displacement", "chain/displacement", meter->displacement / n},
+        {"saturated_share", "chain/saturated_share", meter->saturated / n},
+        {"buffer_age", "chain/buffer_age", age},
+        {"learning_rate", "progress/learning_rate", rate},
+        {"roll_backs", "progress/roll_backs", progress->roll_backs},
+        {"updates_per_second", "progress/updates_per_second", progress->updates_per_second},
+        {"time_s", "progress/time_s", trainer->seconds_before + now - trainer->started_s},
+    };
+    BASIN_TRY(write_numbers(trainer, numbers, (int)BASIN_COUNT(numbers)));
+    return basin__rundir_log(
+        trainer,
+        "update %lld/%lld  E(data) %.4f  E(negatives) %.4f  E(held-out) %.4f  E(noise) %.4f  "
+        "gradient %.3g  moved %.3g  age %.3g  %.3g updates/s",
+        (long long)update, (long long)train->updates, progress->energy_data,
+        progress->energy_negative, progress->energy_held_out, progress->energy_noise,
+        progress->gradient_norm, meter->displacement / n, age, progress->updates_per_second);
+}
+
+basin_status basin__report_interval(basin__trainer *trainer, basin_train_progress *progress) {
+    const basin__meter *meter = &trainer->progress.meter;
+    if (meter->updates == 0)
+        return BASIN_OK;
+    const double n = (double)meter->updates, now = trainer->clock.monotonic_s();
+    measure_pace(trainer, now);
+    progress->is_report = true;
+    progress->energy_data = meter->energy_data / n;
+    progress->energy_negative = meter->energy_negative / n;
+    progress->gradient_norm = meter->gradient_norm_parameter / n;
+    progress->roll_backs = trainer->progress.roll_backs;
+    progress->updates_per_second = trainer->updates_per_second;
+    BASIN_TRY(watch_energies(trainer, &progress->energy_held_out, &progress->energy_noise));
+    BASIN_TRY(write_report(trainer, progress, now));
+    trainer->progress.meter = (basin__meter){0};
+    return BASIN_OK;
+}
+
+/* Points of the plane as a picture: counts in cells over the data's box, white where many. */
+static void draw_points(const basin__trainer *trainer, const float *x, int64_t n, int side,
+                        unsigned char *pixels, int stride) {
+    const float span = trainer->high - trainer->low;
+    for (int64_t i = 0; i < n; i++) {
+        int column = (int)((x[2 * i] - trainer->low) / span * (float)side);
+        int row = side - 1 - (int)((x[2 * i + 1] - trainer->low) / span * (float)side);
+        if (column < 0 || column >= side || row < 0 || row >= side)
+            continue;
+        unsigned char *pixel = &pixels[row * stride + column];
+        *pixel = (unsigned char)(*pixel > 175 ? 255 : *pixel + 80);
+    }
+}
+
+/* Data on the left, samples on the right. */
+static basin_status points_picture(basin__trainer *trainer, const float *samples, int64_t n,
+                                   basin__image *image) {
+    enum { SIDE = 128, GAP = 2 };
+    BASIN_TRY(basin__image_init(trainer->context, image, SIDE, 2 * SIDE + GAP, 1));
+    for (int64_t i = 0; i < n; i++) {
+        basin_data_get(trainer->data, i % basin_data_describe(trainer->data)->count, trainer->one);
+        draw_points(trainer, trainer->one, 1, SIDE, image->pixels, image->width);
+    }
+    draw_points(trainer, samples, n, SIDE, image->pixels + SIDE + GAP, image->width);
+    return BASIN_OK;
+}
+
+static basin_status write_samples(basin__trainer *trainer, const float *x, int64_t n) {
+    basin_context *context = trainer->context;
+    const basin_shape shape = trainer->shape;
+    bool is_plane = !trainer->is_image && trainer->size == 2;
+    const char *ending = trainer->is_image || is_plane ? "png" : "npy";
+    char *path;
+    BASIN_TRY(basin__rundir_path(trainer, &path, "samples/step-%06lld.%s",
+                                 (long long)trainer->progress.update, ending));
+    basin__image image = {0};
+    basin_status status;
+    if (trainer->is_image)
+        status = basin__image_grid(context, &image, x, n, shape.height, shape.width, shape.channels,
+                                   trainer->low, trainer->high, 0, shape.width <= 64 ? 2 : 1);
+    else if (is_plane)
+        status = points_picture(trainer, x, n, &image);
+    else
+        status = basin__npy_write(context, path, x, 2, (const int64_t[]){n, trainer->size});
+    if (status == BASIN_OK && image.pixels != NULL) {
+        status = basin__png_write(context, path, &image);
+        if (status == BASIN_OK && trainer->folder.events != NULL)
+            status = basin__events_image(trainer->folder.events, trainer->clock.wall_s(),
+                                         trainer->progress.update, "samples", &image);
+    }
+    basin__image_reset(context, &image);
+    basin__free(context, path);
+    return status;
+}
+
+/* Chains of the averaged model from uniform noise, longer than the training's. */
+static basin_status walk_from_noise(basin__trainer *trainer, int64_t n, float *x) {
+    const basin__train_config *config = &trainer->config;
+    basin__option_group group = config->groups[BASIN__GROUP_SAMPLER];
+    void *options = basin__alloc(trainer->context, config->sampler->options_bytes);
+    if (options == NULL)
+        return BASIN_ERROR_MEMORY;
+    memcpy(options, group.values, config->sampler->options_bytes);
+    const basin__option *steps = basin__option_find(&group, 1, "n-steps", NULL);
+    if (steps != NULL)
+        memcpy((char *)options + steps->offset, &config->train.sample_steps, sizeof(int64_t));
+    uint64_t seed = (uint64_t)config->train.seed;
+    basin__chains_start(trainer->context, seed, 0, 0, LOOKING, (double)trainer->low,
+                        (double)trainer->high, n, trainer->size, x);
+    basin__chain_run run = {.sampler = config->sampler,
+                            .options = options,
+                            .energy = trainer->average,
+                            .seed = seed,
+                            .attempt = LOOKING};
+    basin_status status = basin__chains_run(&run, n, x);
+    basin__free(trainer->context, options);
+    return status;
+}
+
+basin_status basin__report_samples(basin__trainer *trainer) {
+    if (trainer->folder.path == NULL)
+        return BASIN_OK;
+    int64_t n = trainer->config.train.sample_count;
+    float *x =
+        basin__alloc_array(trainer->context, (size_t)n * (size_t)trainer->size, sizeof(float));
+    if (x == NULL)
+        return BASIN_ERROR_MEMORY;
+    basin_status status = walk_from_noise(trainer, n, x);
+    if (status == BASIN_ERROR_DIVERGED) /* a picture is no reason to stop */
+        status = basin__rundir_log(trainer, "no samples at update %lld: %s",
+                                   (long long)trainer->progress.update,
+                                   basin_context_error(trainer->context));
+    else if (status == BASIN_OK)
+        status = write_samples(trainer, x, n);
+    basin__free(trainer->context, x);
+    return status;
+}
