@@ -106,7 +106,7 @@ static basin_status add_kind_groups(basin__command *command) {
     for (const char *const *name = command->verb->kinds; name && *name; name++) {
         const basin__kind *kind = basin__kind_find(*name);
         const char *choice = peek(command, *name);
-        basin__kind_item item;
+        basin__kind_item item = {0};
         if (!kind || !choice)
             continue;
         BASIN_TRY(find_item(command->context, kind, choice, &item));

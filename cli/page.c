@@ -37,10 +37,13 @@ void basin__print_wrapped(FILE *file, const char *text, int at, int indent) {
 
 void basin__option_usage(const basin__option *option, char *text, size_t bytes) {
     static const char *const values[] = {
-        [BASIN__OPTION_FLAG] = "",           [BASIN__OPTION_INT] = " N",
-        [BASIN__OPTION_FLOAT] = " X",        [BASIN__OPTION_TEXT] = " TEXT",
-        [BASIN__OPTION_CHOICE] = " ",        [BASIN__OPTION_INT_LIST] = " N,N…",
-        [BASIN__OPTION_TEXT_LIST] = " A,B…",
+        [BASIN__OPTION_FLAG] = "",
+        [BASIN__OPTION_INT] = " N",
+        [BASIN__OPTION_FLOAT] = " X",
+        [BASIN__OPTION_TEXT] = " TEXT",
+        [BASIN__OPTION_CHOICE] = " ",
+        [BASIN__OPTION_INT_LIST] = " N,N,...",
+        [BASIN__OPTION_TEXT_LIST] = " A,B,...",
     };
     bool is_choice = option->type == BASIN__OPTION_CHOICE;
     bool is_on = option->type == BASIN__OPTION_FLAG && option->fallback &&
