@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The command line's common ground: help, versions, mistakes and their words,
+# exit codes, configuration files, manual pages, completion.
+. tests/script.sh
+ln -s "$(realpath "$1")" "$tmp/basin"
+PATH="$tmp:$PATH"
+
+expect 0 "Usage: basin <verb> [options]" basin
+expect 0 "Usage: basin <verb> [options]" basin --help
+expect 0 "basin 0." basin --version
+expect 0 "Usage: basin <verb> [options]" basin help
+expect 0 "--sheet N" basin data --help
+expect 0 "default 100" basin data --no-such --help
+expect 0 "Usage: basin data DATA" basin help verb data
+expect 0 "langevin" basin help samplers
+expect 0 "--step-size X" basin help sampler langevin
+expect 0 "strokes" basin help data
+
+expect_error 2 "basin: unknown verb hlep; did you mean help?" basin hlep
+expect_error 2 "basin: unknown verb zzzzzzzz; see basin help" basin zzzzzzzz
+expect_error 2 "basin help: unknown sampler langevn; did you mean langevin?" \
+    basin help sampler langevn
+expect_error 2 "basin data: DATA is missing; see basin data --help" basin data
+expect_error 2 "basin data: 'b' is one argument too many; see basin data --help" basin data a b
+expect_error 2 "basin data: unknown option --zom; did you mean --zoom?" basin data a --zom 3
+expect_error 2 "basin data: unknown option -z; options begin with two dashes" basin data a -z
+expect_error 2 "basin data: --sheet 0 is out of range: 1 to 10000" basin data a --sheet 0
+expect_error 2 "basin data: --sheet 0 is out of range: 1 to 10000" basin data a --sheet=0
+expect_error 2 "basin data: --sheet needs a value" basin data a --sheet
+expect_error 2 "basin data: --no-json takes no value" basin data a --no-json=1
+expect_error 2 \
+    "basin data: --out needs a value, and --json follows; write --out=--json if it is one" \
+    basin data a --out --json
+expect_error 2 "basin help: BASIN_CPU=pentium is unknown, or this processor lacks it; \
+use reference, generic, avx2 or avx512, or unset it" env BASIN_CPU=pentium basin help
+expect_error 1 "basin: cannot write to stdout: No space left on device" \
+    sh -c 'basin help >/dev/full'
+
+echo 'shet: 4' >"$tmp/typo.yaml"
+echo '{"sheet": 0}' >"$tmp/range.json"
+expect_error 2 "basin data: $tmp/typo.yaml: unknown key shet; did you mean sheet?" \
+    basin data a --config "$tmp/typo.yaml"
+expect_error 2 "basin data: $tmp/range.json: sheet 0 is out of range: 1 to 10000" \
+    basin data a --config "$tmp/range.json"
+expect_error 1 "basin data: cannot open '$tmp/none.yaml': No such file or directory" \
+    basin data a --config "$tmp/none.yaml"
+
+check "manual pages are written" basin man "$tmp/man"
+check "each verb has a page" sh -c '
+    verbs=$(basin help | sed -n "/^Verbs/,/^$/s/^  \([a-z]*\) .*/\1/p")
+    [ -n "$verbs" ] || exit 1
+    for verb in $verbs; do
+        grep -q "^.SH OPTIONS" "$0/basin-$verb.1" || exit 1
+    done' "$tmp/man"
+check "completion is bash" sh -c 'basin completion >"$0" && bash -n "$0"' "$tmp/completion"
+complete() {
+    bash -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _basin; echo "${COMPREPLY[@]}"' \
+        "$tmp/completion" "$@"
+}
+[ "$(complete basin hel)" = help ] && ok "completes verbs" || not_ok "completes verbs"
+[ "$(complete basin data --she)" = --sheet ] && ok "completes options" || not_ok "completes options"
+[ "$(complete basin help sampler lang)" = langevin ] && ok "completes names" ||
+    not_ok "completes names"
+finish
