@@ -29,7 +29,7 @@ typedef struct codec {
     png_structp png;
     png_infop info;
     bool out_of_memory;
-    char message[160];
+    char message[240], warning[80];
     basin__image image;     /* decoding: the result; encoding: borrowed */
     unsigned char *data;    /* decoding: borrowed; encoding: the result */
     size_t bytes, room, at; /* of data: its length, its space, how far it is read */
@@ -51,13 +51,15 @@ static void png_release(png_structp png, void *memory) {
 
 static void on_error(png_structp png, const char *message) {
     codec *c = png_get_error_ptr(png);
-    snprintf(c->message, sizeof(c->message), "%s", message);
+    snprintf(c->message, sizeof(c->message), "%s%s%s", message, c->warning[0] ? ": " : "",
+             c->warning);
     png_longjmp(png, 1);
 }
 
+/** "Invalid IHDR data" is an error; what is invalid, libpng says in the warning before it. */
 static void on_warning(png_structp png, const char *message) {
-    (void)png;
-    (void)message;
+    codec *c = png_get_error_ptr(png);
+    snprintf(c->warning, sizeof(c->warning), "%s", message);
 }
 
 static void on_read(png_structp png, png_bytep to, size_t bytes) {
