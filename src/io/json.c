@@ -4,16 +4,18 @@
  *
  * jansson prints 0.1 as 0.10000000000000001. A configuration is read by
  * people, so here a real number has the fewest digits that read back as the
- * same double, with ".0" where it would look like an integer, and a list of
- * plain values stays on its line.
+ * same double, whole ones are written out with ".0", and a list of plain values
+ * stays on its line.
  */
 #include "base/file.h"
 #include "base/number.h"
 #include "io/config.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define INDENT 2
+#define WHOLE_MAX 1e15
 
 /** Text that grows. After a failure to get memory, appending does nothing. */
 typedef struct text {
@@ -67,9 +69,12 @@ static void append_number(text *t, const json_t *value) {
     if (json_is_integer(value)) {
         snprintf(digits, sizeof(digits), "%lld", (long long)json_integer_value(value));
     } else {
-        basin__print_double(digits, json_real_value(value));
-        if (strspn(digits, "-0123456789") == strlen(digits))
-            strcat(digits, ".0");
+        double real = json_real_value(value);
+        bool is_whole = fabs(real) < WHOLE_MAX && fabs(real - trunc(real)) <= 0.0;
+        if (is_whole)
+            basin__snprintf(digits, sizeof(digits), "%.1f", real); /* 1500.0, not 1.5e+03 */
+        else
+            basin__print_double(digits, real);
     }
     append_word(t, digits);
 }
