@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * basin sample: run chains with the sampler that a model was trained with, and
+ * write where they end as a picture, an array or a folder of pictures.
+ */
+#include "base/file.h"
+#include "io/image.h"
+#include "io/npy.h"
+#include "model.h"
+#include "train/buffer.h"
+#include <basin/sample.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sample_options {
+    basin__model_options model;
+    int64_t n, seed, columns, zoom;
+    char *from, *out, *sampler, *data_dir;
+    bool force;
+} sample_options;
+
+#define AT(field) offsetof(sample_options, field)
+
+static const basin__option options_table[] = {
+    BASIN__MODEL_ROW,
+    {"n", BASIN__OPTION_INT, AT(n), "64", 1, 1e7, NULL, "chains", "number of samples"},
+    {"from", BASIN__OPTION_TEXT, AT(from), "noise", 0, 0, NULL, NULL,
+     "start: noise, buffer (the run's replay buffer), or a data set NAME[:SPLIT], file or folder"},
+    {"out", BASIN__OPTION_TEXT, AT(out), "samples.png", 0, 0, NULL, NULL,
+     "a grid X.png, an array X.npy [n, height, width, channels], or a folder X/ of PNGs"},
+    {"force", BASIN__OPTION_FLAG, AT(force), NULL, 0, 0, NULL, NULL,
+     "write into a folder that is not empty"},
+    {"seed", BASIN__OPTION_INT, AT(seed), "0", 0, 9007199254740992.0, NULL, NULL,
+     "one seed gives the same samples for any number of threads"},
+    {"columns", BASIN__OPTION_INT, AT(columns), "0", 0, 10000, NULL, "cells",
+     "columns of the grid; 0: the square root of n"},
+    {"zoom", BASIN__OPTION_INT, AT(zoom), "2", 1, 64, NULL, "pixels",
+     "size of a pixel in the grid"},
+    {"data-dir", BASIN__OPTION_TEXT, AT(data_dir), NULL, 0, 0, NULL, NULL,
+     "folder of data sets [the environment's BASIN_DATA]"},
+    BASIN__STATE_DICT_ROWS,
+    {"sampler", BASIN__OPTION_TEXT, AT(sampler), "langevin", 0, 0, NULL, NULL,
+     "sampler; its options below are by default those the model was trained with"},
+};
+
+typedef enum form { FORM_PNG, FORM_NPY, FORM_FOLDER, FORM_UNKNOWN } form;
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), end_length = strlen(end);
+    return length > end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+static form form_of(const char *out) {
+    if (ends_with(out, "/") || basin__path_is_folder(out))
+        return FORM_FOLDER;
+    if (ends_with(out, ".png"))
+        return FORM_PNG;
+    return ends_with(out, ".npy") ? FORM_NPY : FORM_UNKNOWN;
+}
+
+/* ---- starts ---- */
+
+/** The n first chains of the buffer beside the model. */
+static basin_status start_from_buffer(const sample_options *options, basin_energy *energy,
+                                      float *x) {
+    basin_context *context = energy->context;
+    char *file = NULL, *path = NULL;
+    float *chains = NULL;
+    int64_t count = 0, size = basin_shape_count(energy->shape);
+    BASIN_TRY(basin__model_find(context, options->model.model, &file));
+    char *slash = strrchr(file, '/');
+    if (slash)
+        *slash = '\0';
+    path = basin__format(context, "%s/buffer.safetensors", slash ? file : ".");
+    basin_status status = path ? BASIN_OK : BASIN_ERROR_MEMORY;
+    if (status == BASIN_OK)
+        status = basin__buffer_read(context, path, energy->shape, &count, &chains);
+    if (status == BASIN_OK && count < options->n)
+        status =
+            basin__fail(context, BASIN_ERROR_CONFIG, "%s holds %lld chains; --n %lld asks for more",
+                        path, (long long)count, (long long)options->n);
+    if (status == BASIN_OK)
+        memcpy(x, chains, (size_t)(options->n * size) * sizeof(float));
+    basin__free(context, chains);
+    basin__free(context, path);
+    basin__free(context, file);
+    return status;
+}
+
+static basin_status start_from_data(const basin__command *command, const sample_options *options,
+                                    basin_energy *energy, float *x) {
+    basin__data_choice choice = {
+        .data_dir = options->data_dir, .n = options->n, .seed = options->seed};
+    int64_t size = basin_shape_count(energy->shape);
+    basin_data *data;
+    BASIN_TRY(basin__data_choose(command, &choice, options->from, &data));
+    const basin_data_info *info = basin_data_describe(data);
+    basin_status status = basin__energy_takes(energy, info);
+    if (status == BASIN_OK && info->count < options->n)
+        status = basin__fail(command->context, BASIN_ERROR_CONFIG,
+                             "%s holds %lld examples; --n %lld asks for more", info->name,
+                             (long long)info->count, (long long)options->n);
+    if (status == BASIN_OK) {
+        for (int64_t i = 0; i < options->n; i++)
+            basin_data_get(data, i, x + i * size);
+        basin__range_apply(basin__energy_range(energy), info, x, options->n * size);
+    }
+    basin_data_close(data);
+    return status;
+}
+
+static basin_status start(const basin__command *command, basin_energy *energy, float *x) {
+    const sample_options *options = command->options;
+    if (strcmp(options->from, "noise") == 0)
+        return BASIN_OK;
+    return strcmp(options->from, "buffer") == 0 ? start_from_buffer(options, energy, x)
+                                                : start_from_data(command, options, energy, x);
+}
+
+/* ---- chains ---- */
+
+/** The sampler's options that the user gave, as a JSON text for free(); NULL without memory. */
+static char *given_settings(const basin__command *command, const basin__option_group *group) {
+    json_t *all = json_object(), *given = json_object();
+    char *text = NULL;
+    if (all && given && basin__options_to_json(command->context, group, all) == BASIN_OK) {
+        const char *key;
+        json_t *value;
+        json_object_foreach(all, key, value) {
+            if (basin__command_is_given(command, key))
+                json_object_set(given, key, value);
+        }
+        text = json_dumps(given, JSON_COMPACT);
+    }
+    json_decref(all);
+    json_decref(given);
+    return text;
+}
+
+static basin_status run_chains(basin__command *command, basin_energy *energy, float *x,
+                               basin_temperature *temperature) {
+    const sample_options *options = command->options;
+    const basin__option_group *group = basin__command_group(command, "sampler");
+    const char *trained = basin__energy_noted(energy, "sampler");
+    basin_sample_options sampling;
+    basin_sample_options_init(&sampling);
+    bool is_trained = !basin__command_is_given(command, "sampler") && trained;
+    if (is_trained && group->is_set != 0 && strcmp(trained, options->sampler) != 0)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "the model was trained with sampler %s: give --sampler %s to change its "
+                           "options, or --sampler %s",
+                           trained, trained, options->sampler);
+    char *settings = given_settings(command, group);
+    if (!settings)
+        return basin__fail(command->context, BASIN_ERROR_MEMORY, "no memory for options");
+    sampling.sampler = is_trained ? trained : options->sampler;
+    sampling.settings = settings;
+    sampling.seed = (uint64_t)options->seed;
+    sampling.is_started = strcmp(options->from, "noise") != 0;
+    basin_status status = basin_sample(energy, &sampling, options->n, x, temperature);
+    free(settings);
+    return status;
+}
+
+/* ---- what is written ---- */
+
+static basin_status check_out(const sample_options *options, const basin_energy *energy) {
+    basin_shape shape = energy->shape;
+    form as = form_of(options->out);
+    bool is_picture =
+        shape.height * shape.width > 1 && (shape.channels == 1 || shape.channels == 3);
+    if (as == FORM_UNKNOWN)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--out %s is neither X.png, X.npy nor a folder X/", options->out);
+    if (as != FORM_NPY && !is_picture)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "samples of %d x %d x %d are no pictures: write them with --out X.npy",
+                           shape.height, shape.width, shape.channels);
+    if (as == FORM_FOLDER && basin__path_is_folder(options->out) && !options->force) {
+        char **names;
+        size_t count;
+        BASIN_TRY(basin__folder_list(energy->context, options->out, &names, &count));
+        for (size_t i = 0; i < count; i++)
+            basin__free(energy->context, names[i]);
+        basin__free(energy->context, names);
+        if (count > 0)
+            return basin__fail(energy->context, BASIN_ERROR_IO,
+                               "folder %s is not empty; --force writes into it", options->out);
+    }
+    return BASIN_OK;
+}
+
+static basin_status write_grid(const basin_energy *energy, const char *path, const float *x,
+                               int64_t n, int columns, int zoom) {
+    basin__image grid = {0};
+    basin_shape shape = energy->shape;
+    basin__range range = basin__energy_range(energy);
+    BASIN_TRY(basin__image_grid(energy->context, &grid, x, n, shape.height, shape.width,
+                                shape.channels, range.low, range.high, columns, zoom));
+    basin_status status = basin__png_write(energy->context, path, &grid);
+    basin__image_reset(energy->context, &grid);
+    return status;
+}
+
+/** One sample as a PNG of its own size, without the grid's gap. */
+static basin_status write_picture(const basin_energy *energy, const char *path, const float *x) {
+    basin__image image = {0};
+    basin_shape shape = energy->shape;
+    basin__range range = basin__energy_range(energy);
+    BASIN_TRY(
+        basin__image_init(energy->context, &image, shape.height, shape.width, shape.channels));
+    for (int64_t i = 0; i < basin_shape_count(shape); i++) {
+        float level = (x[i] - range.low) / (range.high - range.low) * 255.0f;
+        image.pixels[i] = (unsigned char)(level <= 0.0f     ? 0.0f
+                                          : level >= 255.0f ? 255.0f
+                                                            : level + 0.5f);
+    }
+    basin_status status = basin__png_write(energy->context, path, &image);
+    basin__image_reset(energy->context, &image);
+    return status;
+}
+
+static basin_status write_folder(const basin_energy *energy, const char *folder, const float *x,
+                                 int64_t n) {
+    BASIN_TRY(basin__folder_create(energy->context, folder));
+    int64_t size = basin_shape_count(energy->shape);
+    for (int64_t i = 0; i < n; i++) {
+        char *path = basin__format(energy->context, "%s%s%06lld.png", folder,
+                                   ends_with(folder, "/") ? "" : "/", (long long)i);
+        basin_status status = path ? write_picture(energy, path, x + i * size) : BASIN_ERROR_MEMORY;
+        basin__free(energy->context, path);
+        BASIN_TRY(status);
+    }
+    return BASIN_OK;
+}
+
+static basin_status write_samples(const sample_options *options, const basin_energy *energy,
+                                  const float *x) {
+    basin_shape shape = energy->shape;
+    bool is_point = shape.height == 1 && shape.width == 1;
+    const int64_t image_dim[] = {options->n, shape.height, shape.width, shape.channels};
+    const int64_t point_dim[] = {options->n, shape.channels};
+    switch (form_of(options->out)) {
+    case FORM_PNG:
+        return write_grid(energy, options->out, x, options->n, (int)options->columns,
+                          (int)options->zoom);
+    case FORM_NPY:
+        return basin__npy_write(energy->context, options->out, x, is_point ? 2 : 4,
+                                is_point ? point_dim : image_dim);
+    default:
+        return write_folder(energy, options->out, x, options->n);
+    }
+}
+
+static basin_status sample(basin__command *command, basin_energy *energy) {
+    const sample_options *options = command->options;
+    basin_context *context = command->context;
+    BASIN_TRY(check_out(options, energy));
+    size_t count = (size_t)options->n, size = (size_t)basin_shape_count(energy->shape);
+    float *x = basin__alloc_array(context, count, size * sizeof(float));
+    double *energies = basin__alloc_array(context, count, sizeof(double));
+    basin_temperature temperature = {0};
+    basin_status status = x && energies ? BASIN_OK : BASIN_ERROR_MEMORY;
+    if (status == BASIN_OK)
+        status = start(command, energy, x);
+    if (status == BASIN_OK)
+        status = run_chains(command, energy, x, &temperature);
+    if (status == BASIN_OK)
+        status = basin_energy_evaluate(energy, options->n, x, energies, NULL);
+    if (status == BASIN_OK)
+        status = write_samples(options, energy, x);
+    if (status == BASIN_OK && !command->is_quiet) {
+        double mean = 0.0;
+        for (size_t i = 0; i < count; i++)
+            mean += energies[i] / (double)count;
+        fprintf(stderr, "%s: %lld samples, mean energy %.6g, temperature %.4g (%s)\n", options->out,
+                (long long)options->n, mean, temperature.value,
+                temperature.is_exact ? "exact" : "nominal");
+    }
+    basin__free(context, x);
+    basin__free(context, energies);
+    return status;
+}
+
+static int run(basin__command *command) {
+    const sample_options *options = command->options;
+    basin_energy *energy;
+    if (!options->model.model || !options->out || !options->from)
+        return basin__command_usage(command, "--%s is missing",
+                                    !options->model.model ? "model"
+                                    : !options->out       ? "out"
+                                                          : "from");
+    basin_status status =
+        basin__model_load(command, options->model.model, &options->model, NULL, &energy);
+    if (status == BASIN_OK)
+        status = sample(command, energy);
+    basin_energy_destroy(energy);
+    return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
+}
+
+static const char *const kinds[] = {"sampler", NULL};
+
+static const char *const examples[] = {
+    "basin sample --model runs/mnist --n 64 --n-steps 256 --out samples.png",
+    "a grid of 64 images, each from noise",
+    "basin sample --model runs/mnist --from buffer --n 1000 --out samples.npy",
+    "go on from the chains of the training",
+    "basin sample --model runs/mnist --from photos/ --n 10 --out moved/",
+    "start from given images",
+    NULL,
+};
+
+const basin__verb basin__verb_sample = {
+    .name = "sample",
+    .help = "draw samples from a model",
+    .about =
+        "Runs independent chains with the sampler, steps, noise and clipping that the model "
+        "was trained with, but for the options given. Defaults shown for the sampler's options "
+        "are used where the model does not say how it was trained.",
+    .options = options_table,
+    .option_count = BASIN_COUNT(options_table),
+    .options_bytes = sizeof(sample_options),
+    .kinds = kinds,
+    .examples = examples,
+    .run = run,
+};

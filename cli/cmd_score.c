@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * basin score: the energy of each example of a data set, as it is computed.
+ */
+#include "base/number.h"
+#include "eval/score.h"
+#include "model.h"
+#include <math.h>
+#include <stddef.h>
+
+typedef struct score_options {
+    basin__model_options model;
+    char *data;
+    basin__data_choice choice;
+    bool json;
+} score_options;
+
+static const basin__option options_table[] = {
+    BASIN__MODEL_ROW,
+    {"data", BASIN__OPTION_TEXT, offsetof(score_options, data), NULL, 0, 0, NULL, NULL,
+     "data set NAME[:SPLIT], file or folder; without a split, test"},
+    BASIN__STATE_DICT_ROWS,
+    BASIN__DATA_ROWS(score_options),
+    {"json", BASIN__OPTION_FLAG, offsetof(score_options, json), NULL, 0, 0, NULL, NULL,
+     "print one JSON object instead of CSV"},
+};
+
+/** Of the energies so far (Welford, 1962). Non-finite ones are counted apart. */
+typedef struct summary {
+    int64_t count, bad;
+    double mean, square, low, high;
+} summary;
+
+static void add(summary *all, double energy) {
+    if (!isfinite(energy)) {
+        all->bad++;
+        return;
+    }
+    double delta = energy - all->mean;
+    all->count++;
+    all->mean += delta / (double)all->count;
+    all->square += delta * (energy - all->mean);
+    all->low = all->count == 1 || energy < all->low ? energy : all->low;
+    all->high = all->count == 1 || energy > all->high ? energy : all->high;
+}
+
+static double deviation(const summary *all) {
+    return all->count > 1 ? sqrt(all->square / (double)(all->count - 1)) : 0.0;
+}
+
+static void print_row(bool json, const basin_data *data, int64_t index, double energy) {
+    const basin_data_info *info = basin_data_describe(data);
+    char text[32];
+    if (json) {
+        printf("%s\n  {\"index\": %lld, ", index > 0 ? "," : "", (long long)index);
+        if (info->class_count > 0)
+            printf("\"label\": %d, ", basin_data_label(data, index));
+        printf("\"energy\": ");
+        basin__print_json_number(energy);
+        putchar('}');
+        return;
+    }
+    basin__print_double(text, energy);
+    printf("%lld,", (long long)index);
+    if (info->class_count > 0)
+        printf("%d,", basin_data_label(data, index));
+    puts(text);
+}
+
+static void print_head(const score_options *options, const basin_energy *energy,
+                       const basin_data_info *info) {
+    if (!options->json) {
+        puts(info->class_count > 0 ? "index,label,energy" : "index,energy");
+        return;
+    }
+    basin_temperature temperature = basin_energy_temperature(energy);
+    printf("{\"model\": ");
+    basin__print_json_text(options->model.model);
+    printf(",\n \"data\": ");
+    basin__print_json_text(info->name);
+    printf(",\n \"temperature\": ");
+    basin__print_json_number(temperature.value);
+    printf(", \"temperature_is_exact\": %s", temperature.is_exact ? "true" : "false");
+    printf(",\n \"scores\": [");
+}
+
+static void print_tail(const basin__command *command, const score_options *options,
+                       const basin_data_info *info, const summary *all) {
+    if (options->json) {
+        printf("],\n \"count\": %lld, \"non_finite\": %lld, \"mean\": ",
+               (long long)(all->count + all->bad), (long long)all->bad);
+        basin__print_json_number(all->mean);
+        printf(", \"std\": ");
+        basin__print_json_number(deviation(all));
+        printf(", \"min\": ");
+        basin__print_json_number(all->low);
+        printf(", \"max\": ");
+        basin__print_json_number(all->high);
+        puts("}");
+    }
+    if (command->is_quiet)
+        return;
+    fprintf(stderr, "%s: %lld examples, energy %.6g ± %.4g, %.6g to %.6g", info->name,
+            (long long)(all->count + all->bad), all->mean, deviation(all), all->low, all->high);
+    if (all->bad > 0)
+        fprintf(stderr, "; %lld are not finite", (long long)all->bad);
+    fputc('\n', stderr);
+}
+
+static basin_status score(const basin__command *command, const score_options *options,
+                          basin_energy *energy, const basin_data *data) {
+    double energies[BASIN__SCORE_BLOCK];
+    const basin_data_info *info = basin_data_describe(data);
+    summary all = {0};
+    BASIN_TRY(basin__energy_takes(energy, info));
+    print_head(options, energy, info);
+    for (int64_t first = 0; first < info->count; first += BASIN__SCORE_BLOCK) {
+        int64_t left = info->count - first;
+        int64_t n = left < BASIN__SCORE_BLOCK ? left : BASIN__SCORE_BLOCK;
+        BASIN_TRY(basin__score_data(energy, data, first, n, energies));
+        for (int64_t i = 0; i < n; i++) {
+            print_row(options->json, data, first + i, energies[i]);
+            add(&all, energies[i]);
+        }
+    }
+    print_tail(command, options, info, &all);
+    return BASIN_OK;
+}
+
+static int run(basin__command *command) {
+    const score_options *options = command->options;
+    basin_energy *energy = NULL;
+    basin_data *data = NULL;
+    if (!options->model.model || !options->data)
+        return basin__command_usage(command, "--%s is missing",
+                                    options->model.model ? "data" : "model");
+    basin_status status = basin__data_choose(command, &options->choice, options->data, &data);
+    if (status == BASIN_OK)
+        status = basin__model_load(command, options->model.model, &options->model,
+                                   basin_data_describe(data), &energy);
+    if (status == BASIN_OK)
+        status = score(command, options, energy, data);
+    basin_energy_destroy(energy);
+    basin_data_close(data);
+    return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
+}
+
+static const char *const examples[] = {
+    "basin score --model runs/mnist --data mnist:test > energies.csv",
+    "score the test images with the latest checkpoint of a run",
+    "basin score --model model.safetensors --data photos/ --json",
+    "score a folder of PNGs",
+    NULL,
+};
+
+const basin__verb basin__verb_score = {
+    .name = "score",
+    .help = "print the energy of each example of a data set",
+    .about = "Prints CSV: index, label where the data has labels, energy. Low energy is likely, "
+             "high energy strange; energies of one model compare, those of two do not. A summary "
+             "goes to stderr.",
+    .options = options_table,
+    .option_count = BASIN_COUNT(options_table),
+    .options_bytes = sizeof(score_options),
+    .examples = examples,
+    .run = run,
+};

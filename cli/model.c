@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the verbs that use a model share.
+ */
+#include "model.h"
+#include "base/number.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** "28x28" or "28x28x1"; channels are 0 where not given. */
+static basin_status parse_shape(const basin__command *command, const char *text, int side[3]) {
+    const char *rest = text;
+    char word[16];
+    int count = 0;
+    side[2] = 0;
+    for (; count < 3 && *rest; count++) {
+        size_t length = strcspn(rest, "x");
+        int64_t number = 0;
+        snprintf(word, sizeof(word), "%.*s", (int)(length < 15 ? length : 15), rest);
+        if (!basin__parse_int(word, &number) || number < 1 || number > 65536)
+            break;
+        side[count] = (int)number;
+        rest += length + (rest[length] == 'x' && rest[length + 1] != '\0');
+    }
+    if (count >= 2 && *rest == '\0')
+        return BASIN_OK;
+    return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                       "--shape %s is not HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, 28x28 for example",
+                       text);
+}
+
+basin_status basin__model_load(const basin__command *command, const char *path,
+                               const basin__model_options *options, const basin_data_info *data,
+                               basin_energy **out) {
+    int side[3] = {0, 0, 0};
+    *out = NULL;
+    if (options->shape)
+        BASIN_TRY(parse_shape(command, options->shape, side));
+    else if (options->network && data && data->is_image) {
+        side[0] = data->height;
+        side[1] = data->width;
+    }
+    BASIN_TRY(basin_energy_load(command->context, path, options->network, side[0], side[1], out));
+    int channels = (*out)->shape.channels;
+    if (side[2] == 0 || side[2] == channels)
+        return BASIN_OK;
+    basin_energy_destroy(*out);
+    *out = NULL;
+    return basin__fail(command->context, BASIN_ERROR_SHAPE, "%s takes %d channels; --shape says %d",
+                       path, channels, side[2]);
+}
+
+basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,
+                                const char *specification, basin_data **out) {
+    basin_data_options options;
+    basin_data_options_init(&options);
+    options.folder = choice->data_dir;
+    options.count_max = choice->n;
+    options.built_in_count = choice->n;
+    options.seed = (uint64_t)choice->seed;
+    return basin_data_open(command->context, specification, &options, out);
+}
+
+void basin__print_json_number(double number) {
+    char text[32] = "null";
+    if (isfinite(number))
+        basin__print_double(text, number);
+    fputs(text, stdout);
+}
+
+void basin__print_json_text(const char *text) {
+    json_t *value = json_string(text);
+    char *quoted = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    fputs(quoted ? quoted : "null", stdout);
+    free(quoted);
+    json_decref(value);
+}
