@@ -162,9 +162,16 @@ static void publish(basin__plan *plan, unsigned char *sums) {
     }
 }
 
-static void run_after(basin__plan *plan, void *const *outputs) {
-    for (int i = 0; i < plan->after_count; i++)
-        basin__plan_call(plan, plan->after[i], 1, NULL, NULL);
+/** A batch_sum here is of a value that all n examples share. Ops that sum add to what they find. */
+static void run_after(basin__plan *plan, int64_t n, void *const *outputs) {
+    for (int i = 0; i < plan->after_count; i++) {
+        basin_value v = plan->after[i];
+        basin__op op = basin__plan_node(plan, v)->op;
+        const basin__place *place = &plan->places[v];
+        if (basin__op_definition(op)->sums_batch)
+            memset(plan->shared + place->offset * plan->element, 0, place->size * plan->element);
+        basin__plan_call(plan, v, op == BASIN__OP_batch_sum ? n : 1, NULL, NULL);
+    }
     for (int i = 0; i < plan->output_count; i++) {
         basin_value value = plan->outputs[i];
         basin__region region = plan->places[value].region;
@@ -193,6 +200,6 @@ basin_status basin__plan_run_batch(basin__plan *plan, int64_t n, const void *con
         publish(plan, run.root);
         plan->sums->free[plan->sums->free_count++] = run.root;
     }
-    run_after(plan, outputs);
+    run_after(plan, n, outputs);
     return BASIN_OK;
 }

@@ -324,7 +324,7 @@ basin_status basin__plan_create(basin_context *context, const basin_graph *graph
 }
 
 static void destroy_group(basin_context *context, basin__group *group) {
-    for (int i = 0; i < group->phase_count; i++) {
+    for (int i = 0; group->phases && i < group->phase_count; i++) {
         basin__phase *phase = &group->phases[i];
         basin__free(context, phase->tap);
         basin__free(context, phase->tap_y);
