@@ -19,8 +19,6 @@ static bool is_constant(const basin_graph *graph, const basin__node *node, int i
     return input_of(graph, node, i)->op == BASIN__OP_constant;
 }
 
-static bool is_number(double a, double b) { return !(a < b) && !(a > b) && a <= b; }
-
 /** An element-wise op of constants, by its own reference kernel on one element. */
 static basin_value fold(basin_graph *graph, const basin__node *node) {
     double number[BASIN__INPUTS_MAX], result = 0;
@@ -55,9 +53,9 @@ static basin_value with_constant(basin_graph *graph, const basin__node *node) {
 static basin_value scaled(basin_graph *graph, const basin__node *node) {
     const basin__node *x = input_of(graph, node, 0);
     double factor = node->attributes.a;
-    if (is_number(factor, 1.0))
+    if (factor == 1.0)
         return node->input[0];
-    if (is_number(factor, 0.0))
+    if (factor == 0.0)
         return basin_graph_constant(graph, 0.0, node->shape);
     if (x->op == BASIN__OP_scale)
         return basin_graph_scale(graph, x->input[0], x->attributes.a * factor);
@@ -67,7 +65,7 @@ static basin_value scaled(basin_graph *graph, const basin__node *node) {
 static basin_value offset(basin_graph *graph, const basin__node *node) {
     const basin__node *x = input_of(graph, node, 0);
     double term = node->attributes.a;
-    if (is_number(term, 0.0))
+    if (term == 0.0)
         return node->input[0];
     if (x->op == BASIN__OP_offset)
         return basin_graph_offset(graph, x->input[0], x->attributes.a + term);

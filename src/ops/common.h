@@ -39,7 +39,7 @@ BASIN_INLINE void basin__view_add(const basin__view *view, ptrdiff_t at, double 
     basin__view_set(view, at, basin__view_get(view, at) + number);
 }
 
-/** The view seen as having `shape`: its axes of length 1 stand still. */
+/** The view, to be read at any pixel of a larger shape: its axes of length 1 stand still. */
 BASIN_INLINE basin__view basin__view_broadcast(basin__view view) {
     const int32_t axes[4] = {view.shape.outer, view.shape.height, view.shape.width,
                              view.shape.channels};
