@@ -210,19 +210,23 @@ static void conv_weight_f32(const basin__conv_weight_block *block) {
 }
 
 static double peak_f32(int64_t iterations) {
+    enum { SIDE = 4 }; /* short loops, so that the compiler keeps all sums in registers */
     volatile float source = 0.5f; /* not known to the compiler */
     const float number = source;
     const vec factor = vec_broadcast(&number);
-    vec sum[PEAK_SUMS];
-    for (int i = 0; i < PEAK_SUMS; i++)
-        sum[i] = vec_zero();
+    vec sum[PEAK_SUMS / SIDE][SIDE];
+    for (int i = 0; i < PEAK_SUMS / SIDE; i++)
+        for (int j = 0; j < SIDE; j++)
+            sum[i][j] = vec_zero();
     for (int64_t round = 0; round < iterations; round++)
-        for (int i = 0; i < PEAK_SUMS; i++)
-            sum[i] = vec_multiply_add(sum[i], factor, factor);
+        for (int i = 0; i < PEAK_SUMS / SIDE; i++)
+            for (int j = 0; j < SIDE; j++)
+                sum[i][j] = vec_multiply_add(sum[i][j], factor, factor);
     float lanes[LANES];
-    for (int i = 0; i < PEAK_SUMS; i++) {
-        vec_store_any(lanes, sum[i]);
-        source = lanes[0];
-    }
+    for (int i = 0; i < PEAK_SUMS / SIDE; i++)
+        for (int j = 0; j < SIDE; j++) {
+            vec_store_any(lanes, sum[i][j]);
+            source = lanes[0];
+        }
     return 2.0 * LANES * PEAK_SUMS * (double)iterations;
 }

@@ -37,9 +37,9 @@ void basin__conv_weight_reference(const basin__conv_weight_block *block) {
 
 void basin__silu_both_reference(float *y, float *slope, const float *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
-        const double z = (double)x[i], s = 1.0 / (1.0 + exp(-z));
+        const double z = x[i] < -1000.0f ? -1000.0 : (double)x[i], s = 1.0 / (1.0 + exp(-z));
         y[i] = (float)(z * s);
-        slope[i] = (float)(s + z * s * (1.0 - s));
+        slope[i] = (float)(s + fmin(z, 1000.0) * s * (1.0 - s));
     }
 }
 

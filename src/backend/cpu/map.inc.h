@@ -38,9 +38,8 @@ DEFINE_MAP(clamp_inside, x >= p && x <= q ? 1.0f : 0.0f)
 
 static void silu_both_f32(float *y, float *slope, const float *x, int64_t n) {
     BASIN_INDEPENDENT for (int64_t i = 0; i < n; i++) {
-        const float z = x[i], s = sigmoid_of(z);
-        const float low = at_least(z, -87.0f);
-        y[i] = low * s;
-        slope[i] = MULTIPLY_ADD(at_most(low, 87.0f) * s, 1.0f - s, s);
+        float d;
+        y[i] = silu_with_slope(x[i], &d);
+        slope[i] = d;
     }
 }

@@ -114,16 +114,40 @@ BASIN_INLINE void cos_sin_turn(uint32_t turn, float *cos_out, float *sin_out) {
     *sin_out = float_of(sin_bits ^ ((quarter & 2u) << 30));
 }
 
-/** 1 / (1 + e^−x); beyond ±87 as at ±87, where it differs from 0 or 1 by less than 2e-38. */
-BASIN_INLINE float sigmoid_of(float x) {
-    return 1.0f / (1.0f + exp_near(at_most(at_least(-x, -87.0f), 87.0f)));
+/**
+ * 1 / (1 + e) with e = e^−x, which is given too. Beyond ±87 as at ±87, where the result differs
+ * from 0 or 1 by less than 2e-38.
+ */
+BASIN_INLINE float sigmoid_with(float x, float *e) {
+    *e = exp_near(at_most(at_least(-x, -87.0f), 87.0f));
+    return 1.0f / (1.0f + *e);
 }
 
-/** x σ(x), and its slope σ + xσ (1 − σ). At ±infinity the limits: infinity, 0 and 1, 0. */
-BASIN_INLINE float silu_of(float x) { return at_least(x, -87.0f) * sigmoid_of(x); }
+BASIN_INLINE float sigmoid_of(float x) {
+    float e;
+    return sigmoid_with(x, &e);
+}
+
+/**
+ * x σ, and its slope σ + x σ (1 − σ), where 1 − σ = e σ loses no digits. At ±infinity the limits:
+ * infinity, 0 and 1, 0.
+ */
+BASIN_INLINE float silu_with_slope(float x, float *slope) {
+    float e;
+    const float s = sigmoid_with(x, &e), low = at_least(x, -87.0f);
+    *slope = MULTIPLY_ADD(at_most(low, 87.0f) * s, e * s, s);
+    return low * s;
+}
+
+BASIN_INLINE float silu_of(float x) {
+    float slope;
+    return silu_with_slope(x, &slope);
+}
+
 BASIN_INLINE float silu_slope_of(float x) {
-    const float s = sigmoid_of(x);
-    return MULTIPLY_ADD(at_most(at_least(x, -87.0f), 87.0f) * s, 1.0f - s, s);
+    float slope;
+    silu_with_slope(x, &slope);
+    return slope;
 }
 
 /** log(1 + e^x) = max(x, 0) + log(1 + z) with z = e^−|x|, what 1 + z lost in rounding added back.

@@ -8,27 +8,20 @@
 #define GROUP_BLOCKS 16
 #define GROUP 64
 
-static void philox_group(const basin__draw *draw, int64_t group, uint32_t word[4][GROUP_BLOCKS]) {
-    uint32_t k0 = (uint32_t)draw->seed, k1 = (uint32_t)(draw->seed >> 32);
+static void philox_group(const basin__draw *draw, int64_t group,
+                         uint32_t word[restrict 4][GROUP_BLOCKS]) {
+    const uint32_t key[2] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32)};
+    const uint32_t first = (uint32_t)group * GROUP_BLOCKS, chain = draw->chain;
     const uint32_t low = (uint32_t)draw->draw;
     const uint32_t high = (uint32_t)(draw->draw >> 32 & 0xFFFFu) | (uint32_t)draw->purpose << 16;
     for (uint32_t i = 0; i < GROUP_BLOCKS; i++) {
-        word[0][i] = (uint32_t)group * GROUP_BLOCKS + i;
-        word[1][i] = draw->chain;
-        word[2][i] = low;
-        word[3][i] = high;
-    }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < GROUP_BLOCKS; i++) {
-            const uint64_t a = (uint64_t)0xD2511F53u * word[0][i];
-            const uint64_t b = (uint64_t)0xCD9E8D57u * word[2][i];
-            word[0][i] = (uint32_t)(b >> 32) ^ word[1][i] ^ k0;
-            word[2][i] = (uint32_t)(a >> 32) ^ word[3][i] ^ k1;
-            word[1][i] = (uint32_t)b;
-            word[3][i] = (uint32_t)a;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        const uint32_t counter[4] = {first + i, chain, low, high};
+        uint32_t out[4];
+        basin__philox(key, counter, out);
+        word[0][i] = out[0];
+        word[1][i] = out[1];
+        word[2][i] = out[2];
+        word[3][i] = out[3];
     }
 }
 

@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every kernel of every table this processor has, against plain loops in
+ * double, on edge shapes. What must not be read is NaN; what must not be
+ * written is guarded.
+ *
+ *     test_kernels --bench    times them instead, as shares of the measured peak
+ */
+#include "backend/cpu/kernels.h"
+#include "base/cpu.h"
+#include "bench_kernels.h"
+#include "rng/philox.h"
+#include "support.h"
+#include <float.h>
+#include <math.h>
+
+/* ---- tools ---- */
+
+#define GUARD 64
+static const float guard_number = -1234.5f;
+
+/** n floats between two guard zones. */
+typedef struct guarded {
+    float *all, *data;
+    int64_t n;
+} guarded;
+
+static guarded guarded_make(int64_t n, float fill) {
+    guarded made = {.n = n};
+    size_t count = (size_t)(n + 2 * GUARD + 15) / 16 * 16;
+    made.all = aligned_alloc(64, count * sizeof *made.all);
+    assert_non_null(made.all);
+    for (size_t i = 0; i < count; i++)
+        made.all[i] = guard_number;
+    made.data = made.all + GUARD;
+    for (int64_t i = 0; i < n; i++)
+        made.data[i] = fill;
+    return made;
+}
+
+static void guarded_free(guarded *made) {
+    for (int i = 0; i < GUARD; i++) {
+        assert_true(made->all[i] == guard_number);
+        assert_true(made->data[made->n + i] == guard_number);
+    }
+    free(made->all);
+}
+
+static uint32_t state = 1;
+
+/** Uniform in [−1, 1). */
+static float any_number(void) {
+    state = state * 1664525u + 1013904223u;
+    return (float)(state >> 8) / 8388608.0f - 1.0f;
+}
+
+static int any_below(int count) {
+    state = state * 1664525u + 1013904223u;
+    return (int)((uint64_t)(state >> 8) * (uint64_t)count >> 24);
+}
+
+static bool same_bits(const float *a, const float *b, int64_t n) {
+    return memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
+
+/** Call `check` with each table that this processor can run. */
+static void for_each_table(void (*check)(const basin__cpu_kernels *kernels)) {
+    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++)
+        if (basin__isa_supported((basin__isa)isa))
+            check(basin__cpu_kernels_for((basin__isa)isa));
+}
+
+/* ---- convolution ---- */
+
+typedef struct conv_problem {
+    int rows, taps, run, width;
+    int32_t row[BASIN__CONV_ROWS], tap[32];
+    guarded in, weight;
+} conv_problem;
+
+/** Rows and taps anywhere (rows may overlap), NaN wherever no product reaches. */
+static conv_problem conv_problem_make(int rows, int taps, int run, int width) {
+    conv_problem made = {.rows = rows, .taps = taps, .run = run, .width = width};
+    int span = 4 * run + 200;
+    made.in = guarded_make(2 * span, NAN);
+    made.weight = guarded_make((int64_t)taps * run * width, 0.0f);
+    for (int64_t i = 0; i < made.weight.n; i++)
+        made.weight.data[i] = any_number();
+    for (int r = 0; r < rows; r++)
+        made.row[r] = any_below(span - run);
+    for (int t = 0; t < taps; t++)
+        made.tap[t] = any_below(span);
+    made.row[0] = 100; /* with a tap that reaches back */
+    made.tap[taps - 1] = rows == 1 ? -100 : made.tap[taps - 1];
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < taps; t++)
+            for (int k = 0; k < run; k++)
+                made.in.data[made.row[r] + made.tap[t] + k] = any_number();
+    return made;
+}
+
+static void conv_problem_free(conv_problem *problem) {
+    guarded_free(&problem->in);
+    guarded_free(&problem->weight);
+}
+
+static basin__conv_block conv_problem_block(const conv_problem *p, int first, int rows,
+                                            float *out) {
+    return (basin__conv_block){.in = p->in.data,
+                               .row = p->row + first,
+                               .rows = rows,
+                               .tap = p->tap,
+                               .taps = p->taps,
+                               .run = p->run,
+                               .weight = p->weight.data,
+                               .width = p->width,
+                               .out = out};
+}
+
+static void check_conv_row(const conv_problem *p, int r, const float *out) {
+    for (int o = 0; o < p->width; o++) {
+        double sum = 0, size = 0;
+        for (int t = 0; t < p->taps; t++)
+            for (int k = 0; k < p->run; k++) {
+                double product = (double)p->in.data[p->row[r] + p->tap[t] + k] *
+                                 (double)p->weight.data[(t * p->run + k) * p->width + o];
+                sum += product;
+                size += fabs(product);
+            }
+        double bound = size * FLT_EPSILON * (p->taps * p->run + 1);
+        assert_true(fabs((double)out[o] - sum) <= bound);
+    }
+}
+
+/** A whole call, then the same rows in two calls: the same bits. */
+static void check_conv(const basin__cpu_kernels *kernels, int rows, int taps, int run, int width) {
+    conv_problem problem = conv_problem_make(rows, taps, run, width);
+    guarded out = guarded_make((int64_t)rows * width, NAN);
+    basin__conv_block block = conv_problem_block(&problem, 0, rows, out.data);
+    kernels->conv(&block);
+    for (int r = 0; r<rows; r += rows> 8 ? 5 : 1)
+        check_conv_row(&problem, r, out.data + r * width);
+    int cut = rows / 3;
+    guarded part = guarded_make((int64_t)(rows - cut) * width, NAN);
+    block = conv_problem_block(&problem, cut, rows - cut, part.data);
+    kernels->conv(&block);
+    assert_true(same_bits(part.data, out.data + cut * width, part.n));
+    guarded_free(&part);
+    guarded_free(&out);
+    conv_problem_free(&problem);
+}
+
+static void check_conv_shapes(const basin__cpu_kernels *kernels) {
+    static const int shape[][2] = {{1, 1},   {3, 3},   {9, 1},  {9, 7},  {25, 2},
+                                   {16, 16}, {5, 80},  {2, 65}, {4, 64}, {3, 192},
+                                   {1, 600}, {25, 33}, {1, 3}};
+    for (int width = 16; width <= BASIN__CONV_WIDTH; width += 16) {
+        for (int rows = 1; rows <= BASIN__CONV_ROWS; rows++)
+            check_conv(kernels, rows, 2, 3, width);
+        for (size_t i = 0; i < BASIN_COUNT(shape); i++)
+            for (int rows = 1; rows <= BASIN__CONV_ROWS; rows += 47 - (int)i)
+                check_conv(kernels, rows, shape[i][0], shape[i][1], width);
+    }
+}
+
+static void test_conv(void **unused) {
+    (void)unused;
+    for_each_table(check_conv_shapes);
+}
+
+/* ---- weight gradient ---- */
+
+typedef struct weight_problem {
+    int rows, taps, run, width;
+    int32_t row[300], gradient_row[300], tap[32];
+    guarded in, gradient;
+} weight_problem;
+
+static weight_problem weight_problem_make(int rows, int taps, int run, int width) {
+    weight_problem made = {.rows = rows, .taps = taps, .run = run, .width = width};
+    int span = 3 * run + 100;
+    made.in = guarded_make(2 * span, NAN);
+    made.gradient = guarded_make((int64_t)rows * (width + 16), NAN);
+    for (int t = 0; t < taps; t++)
+        made.tap[t] = any_below(span);
+    for (int r = 0; r < rows; r++) {
+        made.row[r] = any_below(span - run);
+        made.gradient_row[r] = (rows - 1 - r) * (width + 16);
+        for (int o = 0; o < width; o++)
+            made.gradient.data[made.gradient_row[r] + o] = any_number();
+        for (int t = 0; t < taps; t++)
+            for (int k = 0; k < run; k++)
+                made.in.data[made.row[r] + made.tap[t] + k] = any_number();
+    }
+    return made;
+}
+
+static void weight_problem_run(const basin__cpu_kernels *kernels, const weight_problem *p,
+                               int first, int rows, float *out) {
+    basin__conv_weight_block block = {.in = p->in.data,
+                                      .row = p->row + first,
+                                      .gradient = p->gradient.data,
+                                      .gradient_row = p->gradient_row + first,
+                                      .rows = rows,
+                                      .tap = p->tap,
+                                      .taps = p->taps,
+                                      .run = p->run,
+                                      .width = p->width,
+                                      .out = out};
+    kernels->conv_weight(&block);
+}
+
+static void check_weight_entry(const weight_problem *p, int t, int k, const float *before,
+                               const float *after) {
+    for (int o = 0; o < p->width; o += 7) {
+        int at = (t * p->run + k) * p->width + o;
+        double sum = (double)before[at], size = fabs(sum);
+        for (int r = 0; r < p->rows; r++) {
+            double product = (double)p->in.data[p->row[r] + p->tap[t] + k] *
+                             (double)p->gradient.data[p->gradient_row[r] + o];
+            sum += product;
+            size += fabs(product);
+        }
+        assert_true(fabs((double)after[at] - sum) <= size * FLT_EPSILON * (p->rows + 1));
+    }
+}
+
+static void check_weight(const basin__cpu_kernels *kernels, bool is_exact, int rows, int taps,
+                         int run, int width) {
+    weight_problem problem = weight_problem_make(rows, taps, run, width);
+    int64_t n = (int64_t)taps * run * width;
+    guarded before = guarded_make(n, 0.0f), whole = guarded_make(n, 0.0f);
+    guarded cut = guarded_make(n, 0.0f);
+    for (int64_t i = 0; i < n; i++)
+        before.data[i] = whole.data[i] = cut.data[i] = any_number();
+    weight_problem_run(kernels, &problem, 0, rows, whole.data);
+    for (int t = 0; t < taps; t++)
+        for (int k = 0; k < run; k++)
+            check_weight_entry(&problem, t, k, before.data, whole.data);
+    weight_problem_run(kernels, &problem, 0, rows / 3, cut.data);
+    weight_problem_run(kernels, &problem, rows / 3, rows - rows / 3, cut.data);
+    assert_true(!is_exact || same_bits(whole.data, cut.data, n));
+    guarded_free(&before);
+    guarded_free(&whole);
+    guarded_free(&cut);
+    guarded_free(&problem.in);
+    guarded_free(&problem.gradient);
+}
+
+static void check_weight_shapes(const basin__cpu_kernels *kernels) {
+    /* The reference sums in double and rounds once a call: cutting may change its last bit. */
+    bool is_exact = kernels != basin__cpu_kernels_for(BASIN__ISA_REFERENCE);
+    static const int shape[][3] = {{1, 1, 1},   {2, 9, 1},    {17, 3, 3},   {64, 4, 16},
+                                   {65, 1, 80}, {130, 2, 37}, {196, 25, 1}, {300, 1, 7}};
+    for (size_t i = 0; i < BASIN_COUNT(shape); i++)
+        for (int width = 16; width <= 144; width += 16)
+            check_weight(kernels, is_exact, shape[i][0], shape[i][1], shape[i][2], width);
+    for (int run = 1; run <= 33; run++)
+        check_weight(kernels, is_exact, 5, 1, run, 64 - run % 4 * 16);
+}
+
+static void test_conv_weight(void **unused) {
+    (void)unused;
+    for_each_table(check_weight_shapes);
+}
+
+/* ---- maps ---- */
+
+typedef struct map_case {
+    basin__op op;
+    double (*wanted)(double x, double y, double p, double q);
+    float p, q;
+    double ulps;     /* of the result */
+    double relative; /* of the largest number on the way (x itself counts) */
+    double absolute;
+} map_case;
+
+#define WANTED(name, formula)                                                                      \
+    static double wanted_##name(double x, double y, double p, double q) {                          \
+        (void)x, (void)y, (void)p, (void)q;                                                        \
+        return formula;                                                                            \
+    }
+
+static double exact_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }
+static double exact_silu(double x) { return x == -INFINITY ? 0.0 : x * exact_sigmoid(x); }
+static double exact_slope(double x) {
+    return isinf(x) ? (x > 0 ? 1.0 : 0.0)
+                    : exact_sigmoid(x) + x * exact_sigmoid(x) * exact_sigmoid(-x);
+}
+
+WANTED(add, x + y)
+WANTED(sub, x - y)
+WANTED(mul, x *y)
+WANTED(scale, x *p)
+WANTED(offset, x + p)
+WANTED(copy, x)
+WANTED(square, x *x)
+WANTED(exp, exp(x))
+WANTED(log, log(x))
+WANTED(sqrt, sqrt(x))
+WANTED(reciprocal, 1.0 / x)
+WANTED(sigmoid, exact_sigmoid(x))
+WANTED(silu, exact_silu(x))
+WANTED(silu_slope, exact_slope(x))
+WANTED(softplus, (x > 0 ? x : 0) + log1p(exp(-fabs(x))) + (isnan(x) ? x : 0))
+WANTED(tanh, tanh(x))
+WANTED(relu, isnan(x) ? x : x > 0 ? x : 0)
+WANTED(leaky_relu, x > 0 ? x : x * p)
+WANTED(leaky_slope, x > 0 ? 1 : p)
+WANTED(clamp, x<p ? p : x> q ? q : x)
+WANTED(clamp_inside, x >= p && x <= q ? 1 : 0)
+
+static const map_case map_cases[] = {
+    {BASIN__OP_add, wanted_add, 0, 0, 0.5, 0, 0},
+    {BASIN__OP_sub, wanted_sub, 0, 0, 0.5, 0, 0},
+    {BASIN__OP_mul, wanted_mul, 0, 0, 0.5, 0, 0},
+    {BASIN__OP_scale, wanted_scale, 0.3f, 0, 0.5, 0, 0},
+    {BASIN__OP_offset, wanted_offset, -1.7f, 0, 0.5, 0, 0},
+    {BASIN__OP_broadcast, wanted_copy, 0, 0, 0, 0, 0},
+    {BASIN__OP_stop, wanted_copy, 0, 0, 0, 0, 0},
+    {BASIN__OP_square, wanted_square, 0, 0, 0.5, 0, 0},
+    {BASIN__OP_exp, wanted_exp, 0, 0, 2, 0, 0},
+    {BASIN__OP_log, wanted_log, 0, 0, 2, 0, 0},
+    {BASIN__OP_sqrt, wanted_sqrt, 0, 0, 0.5, 0, 0},
+    {BASIN__OP_reciprocal, wanted_reciprocal, 0, 0, 0.5, 0, 0},
+    {BASIN__OP_sigmoid, wanted_sigmoid, 0, 0, 3, 0, 2e-38},
+    {BASIN__OP_silu, wanted_silu, 0, 0, 4, 0, 2e-36},
+    {BASIN__OP_silu_slope, wanted_silu_slope, 0, 0, 4, 2e-7, 2e-36},
+    {BASIN__OP_softplus, wanted_softplus, 0, 0, 3, 0, 0},
+    {BASIN__OP_tanh, wanted_tanh, 0, 0, 3, 0, 0},
+    {BASIN__OP_relu, wanted_relu, 0, 0, 0, 0, 0},
+    {BASIN__OP_leaky_relu, wanted_leaky_relu, 0.2f, 0, 0.5, 0, 0},
+    {BASIN__OP_leaky_slope, wanted_leaky_slope, 0.2f, 0, 0, 0, 0},
+    {BASIN__OP_clamp, wanted_clamp, -0.5f, 2.0f, 0, 0, 0},
+    {BASIN__OP_clamp_inside, wanted_clamp_inside, -0.5f, 2.0f, 0, 0, 0},
+};
+
+/** The distance of floats at |x|. */
+static double ulp_of(double x) {
+    int exponent;
+    frexp(x, &exponent);
+    return ldexp(1.0, exponent < -125 ? -149 : exponent - 24);
+}
+
+static bool is_close(float got, double want, const map_case *with) {
+    if (isnan(want))
+        return isnan(got);
+    if (fabs(want) > (double)FLT_MAX) /* the last half ulp rounds to infinity, or stays below */
+        return isinf(got) ? (got > 0) == (want > 0) : fabs(want) < (double)FLT_MAX * (1 + 1e-6);
+    double bound = with->ulps * ulp_of(want) + with->absolute;
+    if (with->relative > 0 && fabs(want) < 1)
+        bound += with->relative;
+    if (isinf(got))
+        return fabs(want) + bound > (double)FLT_MAX;
+    return fabs((double)got - want) <= bound;
+}
+
+#define MAP_COUNT (1 << 16)
+
+/** All sizes and signs: bit patterns evenly spaced, the edges, and a dense middle. */
+static void map_inputs(float *x, float *y) {
+    static const float edges[] = {0.0f,    -0.0f,    INFINITY, -INFINITY, NAN,     1.0f,     -1.0f,
+                                  FLT_MIN, -FLT_MIN, 1e-45f,   -1e-45f,   FLT_MAX, -FLT_MAX, 88.7f,
+                                  88.73f,  -87.3f,   -103.9f,  -104.1f,   0.5f,    2.0f,     0.625f,
+                                  -0.625f, 1e-20f,   -1e-20f,  9.0f,      -1.278f};
+    for (uint32_t i = 0; i < MAP_COUNT; i++) {
+        uint32_t bits = i << 17 | i >> 2;
+        memcpy(&x[i], &bits, sizeof bits);
+        if (i % 2)
+            x[i] = any_number() * (i % 4 == 1 ? 100.0f : 3.0f);
+        if (i < BASIN_COUNT(edges))
+            x[i] = edges[i];
+        y[i] = any_number() * 3.0f;
+    }
+}
+
+static void check_map(const basin__cpu_kernels *kernels, const map_case *with) {
+    guarded x = guarded_make(MAP_COUNT, 0.0f), y = guarded_make(MAP_COUNT, 0.0f);
+    guarded out = guarded_make(MAP_COUNT, NAN);
+    map_inputs(x.data, y.data);
+    basin__map *map = kernels->map[with->op];
+    map(out.data, x.data, y.data, MAP_COUNT, with->p, with->q);
+    for (int i = 0; i < MAP_COUNT; i++) {
+        double want =
+            with->wanted((double)x.data[i], (double)y.data[i], (double)with->p, (double)with->q);
+        if (!is_close(out.data[i], want, with))
+            fail_msg("op %d at %.9g (%a): got %.9g, expected %.9g", with->op, (double)x.data[i],
+                     (double)x.data[i], (double)out.data[i], want);
+    }
+    /* Sixteen at a time, and in place: the same bits. */
+    for (int i = 0; i < 64; i += 16) {
+        float part[16];
+        map(part, x.data + i, y.data + i, 16, with->p, with->q);
+        assert_true(same_bits(part, out.data + i, 16));
+    }
+    map(x.data, x.data, y.data, MAP_COUNT, with->p, with->q);
+    assert_true(same_bits(x.data, out.data, MAP_COUNT));
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&out);
+}
+
+static void check_maps(const basin__cpu_kernels *kernels) {
+    for (size_t i = 0; i < BASIN_COUNT(map_cases); i++)
+        if (kernels->map[map_cases[i].op])
+            check_map(kernels, &map_cases[i]);
+        else
+            assert_ptr_equal(kernels, basin__cpu_kernels_for(BASIN__ISA_REFERENCE));
+}
+
+static void test_maps(void **unused) {
+    (void)unused;
+    for_each_table(check_maps);
+}
+
+static void check_silu_both(const basin__cpu_kernels *kernels) {
+    const map_case value = {.ulps = 4, .absolute = 2e-36};
+    const map_case slope = {.ulps = 4, .relative = 2e-7, .absolute = 2e-36};
+    guarded x = guarded_make(MAP_COUNT, 0), y = guarded_make(MAP_COUNT, 0);
+    guarded d = guarded_make(MAP_COUNT, NAN), copy = guarded_make(MAP_COUNT, 0);
+    map_inputs(x.data, y.data);
+    kernels->silu_both(y.data, d.data, x.data, MAP_COUNT);
+    for (int i = 0; i < MAP_COUNT; i++) {
+        assert_true(is_close(y.data[i], exact_silu((double)x.data[i]), &value));
+        assert_true(is_close(d.data[i], exact_slope((double)x.data[i]), &slope));
+    }
+    /* Apart, and in place of x: the same bits. */
+    if (kernels->map[BASIN__OP_silu]) {
+        kernels->map[BASIN__OP_silu](copy.data, x.data, x.data, MAP_COUNT, 0, 0);
+        assert_true(same_bits(copy.data, y.data, MAP_COUNT));
+        kernels->map[BASIN__OP_silu_slope](copy.data, x.data, x.data, MAP_COUNT, 0, 0);
+        assert_true(same_bits(copy.data, d.data, MAP_COUNT));
+    }
+    memcpy(copy.data, x.data, MAP_COUNT * sizeof *x.data);
+    kernels->silu_both(copy.data, d.data, copy.data, MAP_COUNT);
+    assert_true(same_bits(copy.data, y.data, MAP_COUNT));
+    kernels->silu_both(y.data, x.data, x.data, MAP_COUNT);
+    assert_true(same_bits(d.data, x.data, MAP_COUNT));
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&d);
+    guarded_free(&copy);
+}
+
+static void test_silu_both(void **unused) {
+    (void)unused;
+    for_each_table(check_silu_both);
+}
+
+/* ---- noise ---- */
+
+/** The known answers published with Random123 (kat_vectors, philox4x32 10). */
+static void test_philox(void **unused) {
+    (void)unused;
+    static const uint32_t known[][10] = {
+        {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d,
+         0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09,
+         0x94fdcceb, 0x5001e420, 0x24126ea1}};
+    for (size_t i = 0; i < BASIN_COUNT(known); i++) {
+        uint32_t out[4];
+        basin__philox(known[i] + 4, known[i], out);
+        assert_memory_equal(out, known[i] + 6, sizeof out);
+    }
+}
+
+static const basin__draw some_draw = {.seed = 0x123456789abcdef0u,
+                                      .draw = 0x7654deadbeefu,
+                                      .chain = 77,
+                                      .purpose = BASIN__PURPOSE_LANGEVIN | 3 << 8};
+
+/** Element e's word, by the definition in rng/philox.h. */
+static uint32_t word_of(const basin__draw *draw, uint32_t e, uint32_t word_index) {
+    const uint32_t key[2] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32)};
+    const uint32_t counter[4] = {e / 64 * 16 + e % 16, draw->chain, (uint32_t)draw->draw,
+                                 (uint32_t)(draw->draw >> 32) | (uint32_t)draw->purpose << 16};
+    uint32_t out[4];
+    basin__philox(key, counter, out);
+    return out[word_index];
+}
+
+static void check_noise(const basin__cpu_kernels *kernels) {
+    enum { COUNT = 1000 };
+    guarded normal = guarded_make(COUNT, NAN), uniform = guarded_make(COUNT, NAN);
+    kernels->normal(normal.data, COUNT, &some_draw);
+    kernels->uniform(uniform.data, COUNT, &some_draw);
+    for (uint32_t e = 0; e < COUNT; e++) {
+        uint32_t word = e % 64 / 16;
+        double want = (double)(word_of(&some_draw, e, word) >> 8) / 16777216.0;
+        assert_true((double)uniform.data[e] == want);
+        double u = ((double)word_of(&some_draw, e, word & 2) + 0.5) / 4294967296.0;
+        double angle =
+            2.0 * 3.14159265358979323846 * (double)word_of(&some_draw, e, word | 1) / 4294967296.0;
+        want = sqrt(-2.0 * log(u)) * (word % 2 ? sin(angle) : cos(angle));
+        assert_true(fabs((double)normal.data[e] - want) <= 4e-6);
+    }
+    for (int count = 0; count <= 130; count += 13) { /* any length, any alignment */
+        guarded part = guarded_make(count + 1, guard_number);
+        kernels->normal(part.data + 1, count, &some_draw);
+        assert_true(same_bits(part.data + 1, normal.data, count));
+        kernels->uniform(part.data + 1, count, &some_draw);
+        assert_true(same_bits(part.data + 1, uniform.data, count));
+        assert_true(part.data[0] == guard_number);
+        guarded_free(&part);
+    }
+    const basin__cpu_kernels *generic = basin__cpu_kernels_for(BASIN__ISA_GENERIC);
+    static float own[1 << 16], other[1 << 16];
+    for (uint32_t chain = 0; chain < 16; chain++) {
+        const basin__draw draw = {.seed = 5, .chain = chain, .purpose = BASIN__PURPOSE_START};
+        kernels->normal(own, BASIN_COUNT(own), &draw);
+        generic->normal(other, BASIN_COUNT(other), &draw);
+        assert_true(same_bits(own, other, BASIN_COUNT(own)));
+    }
+    guarded_free(&normal);
+    guarded_free(&uniform);
+}
+
+static void test_noise(void **unused) {
+    (void)unused;
+    for_each_table(check_noise);
+}
+
+#define NOISE_COUNT (1 << 20)
+/*
+ * Bounds are 5 standard errors: a false alarm for one in 1.7 million seeds a bound, and there are
+ * fewer than 200 bounds, so one in 8 thousand seeds for them all. The seeds are fixed.
+ */
+#define ASSERT_NEAR(got, want, error) assert_true(fabs((got) - (want)) < 5.0 * (error))
+
+static double mean_product(const float *x, const float *y, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)y[i];
+    return sum / (double)n;
+}
+
+static void check_normal_moments(const float *x, int64_t n) {
+    double sum[5] = {0}, count = (double)n, beyond[4] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        double power = 1;
+        for (int k = 1; k <= 4; k++)
+            sum[k] += power *= (double)x[i];
+        for (int k = 1; k < 4; k++)
+            beyond[k] += fabs((double)x[i]) > k;
+    }
+    ASSERT_NEAR(sum[1] / count, 0.0, sqrt(1.0 / count));
+    ASSERT_NEAR(sum[2] / count, 1.0, sqrt(2.0 / count));
+    ASSERT_NEAR(sum[3] / count, 0.0, sqrt(15.0 / count));
+    ASSERT_NEAR(sum[4] / count, 3.0, sqrt(96.0 / count));
+    for (int k = 1; k < 4; k++) {
+        double p = erfc(k / sqrt(2.0));
+        ASSERT_NEAR(beyond[k] / count, p, sqrt(p * (1 - p) / count));
+    }
+}
+
+static void test_noise_is_normal(void **unused) {
+    (void)unused;
+    const basin__cpu_kernels *kernels = basin__cpu_kernels_for(BASIN__ISA_GENERIC);
+    float *x = malloc(NOISE_COUNT * sizeof *x), *y = malloc(NOISE_COUNT * sizeof *y);
+    assert_true(x && y);
+    basin__draw draw = {.seed = 11, .draw = 1, .purpose = BASIN__PURPOSE_LANGEVIN};
+    kernels->normal(x, NOISE_COUNT, &draw);
+    check_normal_moments(x, NOISE_COUNT);
+    const double error = sqrt(1.0 / NOISE_COUNT);
+    for (int lag = 1; lag <= 130; lag++)
+        ASSERT_NEAR(mean_product(x, x + lag, NOISE_COUNT - lag), 0.0, error);
+    /* Another seed, draw (low and high half), chain, purpose, attempt: other noise. */
+    basin__draw others[] = {draw, draw, draw, draw, draw, draw};
+    others[0].seed = 12;
+    others[1].draw = 2;
+    others[2].draw += (uint64_t)1 << 32;
+    others[3].chain = 1;
+    others[4].purpose = BASIN__PURPOSE_START;
+    others[5].purpose |= 1 << 8;
+    for (size_t i = 0; i < BASIN_COUNT(others); i++) {
+        kernels->normal(y, NOISE_COUNT, &others[i]);
+        ASSERT_NEAR(mean_product(x, y, NOISE_COUNT), 0.0, error);
+    }
+    kernels->uniform(x, NOISE_COUNT, &draw);
+    double sum = 0, squares = 0;
+    for (int i = 0; i < NOISE_COUNT; i++) {
+        assert_true(x[i] >= 0.0f && x[i] < 1.0f);
+        sum += (double)x[i];
+        squares += (double)x[i] * (double)x[i];
+    }
+    ASSERT_NEAR(sum / NOISE_COUNT, 0.5, sqrt(1.0 / 12) * error);
+    ASSERT_NEAR(squares / NOISE_COUNT, 1.0 / 3, sqrt(4.0 / 45) * error);
+    free(x);
+    free(y);
+}
+
+/* ---- a chain's primitives ---- */
+
+static void check_reflect(const basin__cpu_kernels *kernels) {
+    float x[] = {0.25f, 0.0f, 1.0f, -0.25f, 1.25f, -1.75f, 5.5f, 1e30f, -1e30f, INFINITY, NAN};
+    const float want[] = {0.25f, 0.0f, 1.0f, 0.25f, 0.75f, 0.25f, 0.5f};
+    kernels->reflect(x, 0.0f, 1.0f, (int64_t)BASIN_COUNT(x));
+    assert_true(same_bits(x, want, (int64_t)BASIN_COUNT(want)));
+    for (size_t i = BASIN_COUNT(want); i < 10; i++)
+        assert_true(x[i] >= 0.0f && x[i] <= 1.0f);
+    assert_true(isnan(x[10]));
+    float point[] = {-3.0f, 0.5f, 9.0f};
+    kernels->reflect(point, 0.5f, 0.5f, 3);
+    assert_true(point[0] == 0.5f && point[1] == 0.5f && point[2] == 0.5f);
+}
+
+static void check_chain_length(const basin__cpu_kernels *kernels, int n) {
+    const basin__cpu_kernels *generic = basin__cpu_kernels_for(BASIN__ISA_GENERIC);
+    guarded a = guarded_make(n + 1, 0), b = guarded_make(n + 1, 0), c = guarded_make(n + 1, 0);
+    float *x = a.data + 1, *y = b.data + 1, *z = c.data + 1; /* on no boundary */
+    double dot = 0, size = 0;
+    for (int i = 0; i < n; i++) {
+        x[i] = any_number() * 2;
+        y[i] = z[i] = any_number();
+        dot += (double)x[i] * (double)y[i];
+        size += fabs((double)x[i] * (double)y[i]);
+    }
+    assert_true(fabs(kernels->dot(x, y, n) - dot) <= size * 1e-14);
+    assert_true(kernels->dot(x, y, n) == generic->dot(x, y, n));
+    kernels->axpy(y, -0.3f, x, n);
+    for (int i = 0; i < n; i++)
+        assert_true(y[i] == z[i] + -0.3f * x[i]);
+    kernels->clamp(x, -0.5f, 1.0f, n);
+    for (int i = 0; i < n; i++)
+        assert_true(x[i] >= -0.5f && x[i] <= 1.0f);
+    assert_true(kernels->all_finite(x, n));
+    for (int i = 0; i < n; i += 1 + n / 9) {
+        float kept = x[i];
+        x[i] = i % 2 ? NAN : -INFINITY;
+        assert_false(kernels->all_finite(x, n));
+        x[i] = kept;
+    }
+    guarded_free(&a);
+    guarded_free(&b);
+    guarded_free(&c);
+}
+
+static void check_chain(const basin__cpu_kernels *kernels) {
+    for (int n = 0; n <= 70; n++)
+        check_chain_length(kernels, n);
+    check_chain_length(kernels, 1000);
+    check_reflect(kernels);
+    float broken = NAN;
+    kernels->clamp(&broken, 0.0f, 1.0f, 1);
+    assert_true(isnan(broken));
+}
+
+static void test_chain(void **unused) {
+    (void)unused;
+    for_each_table(check_chain);
+}
+
+int main(int argument_count, char **arguments) {
+    if (argument_count > 1 && strcmp(arguments[1], "--bench") == 0) {
+        for_each_table(bench_table);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_weight),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_silu_both),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_noise_is_normal),
+        cmocka_unit_test(test_chain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
