@@ -385,7 +385,7 @@ void *basin__plan_data(const basin__plan *plan, basin_value value, unsigned char
     case BASIN__REGION_NONE:
         break;
     }
-    assert(!"a value without memory");
+    assert(false && "a value without memory");
     return NULL;
 }
 
