@@ -17,7 +17,7 @@ typedef struct cd_options {
 
 static const basin__option cd_table[] = {
     {"alpha", BASIN__OPTION_FLOAT, offsetof(cd_options, alpha), "0.1", 0, 1e6, NULL, NULL,
-     "weight of the energies' squares"},
+     "Weight of the energies' squares"},
 };
 
 static basin__objective_values cd_build(const void *values, basin_energy *energy,

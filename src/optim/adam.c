@@ -19,13 +19,13 @@ typedef struct adam_options {
 
 static const basin__option adam_table[] = {
     {"beta1", BASIN__OPTION_FLOAT, AT(beta1), "0", 0, 0.999999, NULL, NULL,
-     "decay of the gradient's mean"},
+     "Decay of the gradient's mean"},
     {"beta2", BASIN__OPTION_FLOAT, AT(beta2), "0.999", 0, 0.999999, NULL, NULL,
-     "decay of the squared gradient's mean"},
+     "Decay of the squared gradient's mean"},
     {"epsilon", BASIN__OPTION_FLOAT, AT(epsilon), "1e-8", 0, 1, NULL, NULL,
-     "added to the root mean square"},
+     "Added to the root mean square"},
     {"weight-decay", BASIN__OPTION_FLOAT, AT(weight_decay), "0", 0, 1e3, NULL, NULL,
-     "this times the parameter is added to its gradient"},
+     "This times the parameter is added to its gradient"},
 };
 
 static void adam_step(const void *values, const basin__optim_step *step, int64_t n,
@@ -54,6 +54,6 @@ const basin__optim_def basin__optim_adam = {
     .option_count = BASIN_COUNT(adam_table),
     .options_bytes = sizeof(adam_options),
     .slot_count = 2,
-    .slot_names = {"exp_avg", "exp_avg_sq"},
+    .slot_names = {"exp_avg", "Exp_avg_sq"},
     .step = adam_step,
 };

@@ -13,9 +13,9 @@ typedef struct sgd_options {
 
 static const basin__option sgd_table[] = {
     {"momentum", BASIN__OPTION_FLOAT, offsetof(sgd_options, momentum), "0", 0, 0.999999, NULL, NULL,
-     "share of the last step kept"},
+     "Share of the last step kept"},
     {"weight-decay", BASIN__OPTION_FLOAT, offsetof(sgd_options, weight_decay), "0", 0, 1e3, NULL,
-     NULL, "this times the parameter is added to its gradient"},
+     NULL, "This times the parameter is added to its gradient"},
 };
 
 static void sgd_step(const void *values, const basin__optim_step *step, int64_t n, float *parameter,
@@ -37,6 +37,6 @@ const basin__optim_def basin__optim_sgd = {
     .option_count = BASIN_COUNT(sgd_table),
     .options_bytes = sizeof(sgd_options),
     .slot_count = 1,
-    .slot_names = {"momentum_buffer"},
+    .slot_names = {"Momentum_buffer"},
     .step = sgd_step,
 };

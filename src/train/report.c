@@ -124,11 +124,10 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
     BASIN_TRY(write_numbers(trainer, numbers, (int)BASIN_COUNT(numbers)));
     return basin__rundir_log(
         trainer,
-        "update %lld/%lld  E(data) %.4f  E(negatives) %.4f  E(held-out) %.4f  E(noise) %.4f  "
-        "gradient %.3g  moved %.3g  age %.3g  %.3g updates/s",
+        "update %lld/%lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f  %.3g/s",
         (long long)update, (long long)train->updates, progress->energy_data,
         progress->energy_negative, progress->energy_held_out, progress->energy_noise,
-        progress->gradient_norm, meter->displacement / n, age, progress->updates_per_second);
+        progress->updates_per_second);
 }
 
 basin_status basin__report_interval(basin__trainer *trainer, basin_train_progress *progress) {
