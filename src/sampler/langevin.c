@@ -99,8 +99,9 @@ static void add_noise(const langevin_options *options, const basin__cpu_kernels 
 }
 
 /* x -= step_size · clipped gradient. A bound on the norm scales the step, on elements the gradient
-   itself; a non-finite gradient shows in its norm, which is summed in double. */
-static void descend(const langevin_options *options, const basin__cpu_kernels *kernels,
+   itself. A non-finite gradient shows in its norm, which is summed in double: the chain then stays
+   where it was. */
+static bool descend(const langevin_options *options, const basin__cpu_kernels *kernels,
                     basin__chain_tile *tile, int chain) {
     float *x = tile->x + chain * tile->size, *gradient = tile->gradient + chain * tile->size;
     double norm = sqrt(kernels->dot(gradient, gradient, tile->size));
@@ -108,13 +109,14 @@ static void descend(const langevin_options *options, const basin__cpu_kernels *k
     tile->gradient_norm_sum += norm;
     if (!isfinite(norm)) {
         tile->is_diverged = true;
-        return;
+        return false;
     }
     if (options->gradient_clip == CLIP_ELEMENT)
         kernels->clamp(gradient, -(float)bound, (float)bound, tile->size);
     else if (options->gradient_clip == CLIP_NORM && norm > bound)
         step *= bound / norm;
     kernels->axpy(x, -(float)step, gradient, tile->size);
+    return true;
 }
 
 static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
@@ -129,7 +131,8 @@ static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
         basin__energy_evaluate_tile(energy, tile->worker, tile->n, tile->x, tile->energies,
                                     tile->gradient);
         for (int chain = 0; chain < tile->n; chain++) {
-            descend(options, kernels, tile, chain);
+            if (!descend(options, kernels, tile, chain))
+                continue;
             if (!options->noise_before)
                 add_noise(options, kernels, tile, step, chain);
             keep_in_box(options, kernels, tile->x + chain * tile->size, tile->size);
