@@ -14,9 +14,10 @@ typedef struct info_options {
 } info_options;
 
 static const basin__option options_table[] = {
-    BASIN__STATE_DICT_ROWS,
+    BASIN__NETWORK_ROW,
+    BASIN__SHAPE_ROW,
     {"json", BASIN__OPTION_FLAG, offsetof(info_options, json), NULL, 0, 0, NULL, NULL,
-     "print one JSON object"},
+     "Print one JSON object"},
 };
 
 /* Metadata shown in their own way, or of the format alone. */

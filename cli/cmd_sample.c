@@ -24,24 +24,24 @@ typedef struct sample_options {
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
-    {"n", BASIN__OPTION_INT, AT(n), "64", 1, 1e7, NULL, "chains", "number of samples"},
+    {"n", BASIN__OPTION_INT, AT(n), "64", 1, 1e7, NULL, "chains", "Number of samples"},
     {"from", BASIN__OPTION_TEXT, AT(from), "noise", 0, 0, NULL, NULL,
-     "start: noise, buffer (the run's replay buffer), or a data set NAME[:SPLIT], file or folder"},
+     "Start: noise, buffer (the run's replay buffer), or a data set NAME[:SPLIT], file or folder"},
     {"out", BASIN__OPTION_TEXT, AT(out), "samples.png", 0, 0, NULL, NULL,
-     "a grid X.png, an array X.npy [n, height, width, channels], or a folder X/ of PNGs"},
+     "A grid X.png, an array X.npy [n, height, width, channels], or a folder X/ of PNGs"},
     {"force", BASIN__OPTION_FLAG, AT(force), NULL, 0, 0, NULL, NULL,
-     "write into a folder that is not empty"},
-    {"seed", BASIN__OPTION_INT, AT(seed), "0", 0, 9007199254740992.0, NULL, NULL,
-     "one seed gives the same samples for any number of threads"},
+     "Write into a folder that is not empty"},
+    {"seed", BASIN__OPTION_INT, AT(seed), "0", 0, BASIN__SEED_MAX, NULL, NULL,
+     "One seed gives the same samples for any number of threads"},
     {"columns", BASIN__OPTION_INT, AT(columns), "0", 0, 10000, NULL, "cells",
-     "columns of the grid; 0: the square root of n"},
+     "Columns of the grid; 0: the square root of n"},
     {"zoom", BASIN__OPTION_INT, AT(zoom), "2", 1, 64, NULL, "pixels",
-     "size of a pixel in the grid"},
-    {"data-dir", BASIN__OPTION_TEXT, AT(data_dir), NULL, 0, 0, NULL, NULL,
-     "folder of data sets [the environment's BASIN_DATA]"},
-    BASIN__STATE_DICT_ROWS,
+     "Size of a pixel in the grid"},
+    BASIN__DATA_DIR_ROW(AT(data_dir)),
+    BASIN__NETWORK_ROW,
+    BASIN__SHAPE_ROW,
     {"sampler", BASIN__OPTION_TEXT, AT(sampler), "langevin", 0, 0, NULL, NULL,
-     "sampler; its options below are by default those the model was trained with"},
+     "Sampler; its options below are by default those the model was trained with"},
 };
 
 typedef enum form { FORM_PNG, FORM_NPY, FORM_FOLDER, FORM_UNKNOWN } form;
@@ -91,10 +91,10 @@ static basin_status start_from_buffer(const sample_options *options, basin_energ
 static basin_status start_from_data(const basin__command *command, const sample_options *options,
                                     basin_energy *energy, float *x) {
     basin__data_choice choice = {
-        .data_dir = options->data_dir, .n = options->n, .seed = options->seed};
+        .data_dir = options->data_dir, .count = options->n, .seed = options->seed};
     int64_t size = basin_shape_count(energy->shape);
     basin_data *data;
-    BASIN_TRY(basin__data_choose(command, &choice, options->from, &data));
+    BASIN_TRY(basin__data_choose(command, &choice, options->from, energy, &data));
     const basin_data_info *info = basin_data_describe(data);
     basin_status status = basin__energy_takes(energy, info);
     if (status == BASIN_OK && info->count < options->n)

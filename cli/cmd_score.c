@@ -18,11 +18,14 @@ typedef struct score_options {
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
     {"data", BASIN__OPTION_TEXT, offsetof(score_options, data), NULL, 0, 0, NULL, NULL,
-     "data set NAME[:SPLIT], file or folder; without a split, test"},
-    BASIN__STATE_DICT_ROWS,
-    BASIN__DATA_ROWS(score_options),
+     "Data set NAME[:SPLIT], file or folder; without a split, test"},
+    BASIN__NETWORK_ROW,
+    BASIN__SHAPE_ROW,
+    BASIN__DATA_DIR_ROW(offsetof(score_options, choice.data_dir)),
+    BASIN__COUNT_ROW(offsetof(score_options, choice.count)),
+    BASIN__SEED_ROW(offsetof(score_options, choice.seed)),
     {"json", BASIN__OPTION_FLAG, offsetof(score_options, json), NULL, 0, 0, NULL, NULL,
-     "print one JSON object instead of CSV"},
+     "Print one JSON object instead of CSV"},
 };
 
 /** Of the energies so far (Welford, 1962). Non-finite ones are counted apart. */
@@ -134,10 +137,8 @@ static int run(basin__command *command) {
     if (!options->model.model || !options->data)
         return basin__command_usage(command, "--%s is missing",
                                     options->model.model ? "data" : "model");
-    basin_status status = basin__data_choose(command, &options->choice, options->data, &data);
-    if (status == BASIN_OK)
-        status = basin__model_load(command, options->model.model, &options->model,
-                                   basin_data_describe(data), &energy);
+    basin_status status = basin__model_and_data(command, &options->model, &options->choice,
+                                                options->data, &energy, &data);
     if (status == BASIN_OK)
         status = score(command, options, energy, data);
     basin_energy_destroy(energy);

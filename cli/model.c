@@ -52,14 +52,33 @@ basin_status basin__model_load(const basin__command *command, const char *path,
 }
 
 basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,
-                                const char *specification, basin_data **out) {
+                                const char *specification, const basin_energy *energy,
+                                basin_data **out) {
     basin_data_options options;
     basin_data_options_init(&options);
     options.folder = choice->data_dir;
-    options.count_max = choice->n;
-    options.built_in_count = choice->n;
+    options.count_max = choice->count;
+    options.built_in_count = choice->count;
     options.seed = (uint64_t)choice->seed;
+    if (energy && energy->shape.height > 1 && energy->shape.height == energy->shape.width)
+        options.image_size = energy->shape.height;
     return basin_data_open(command->context, specification, &options, out);
+}
+
+basin_status basin__model_and_data(const basin__command *command,
+                                   const basin__model_options *options,
+                                   const basin__data_choice *choice, const char *specification,
+                                   basin_energy **energy, basin_data **data) {
+    bool is_bare = options->network && !options->shape; /* the data say its height and width */
+    *energy = NULL;
+    *data = NULL;
+    if (is_bare)
+        BASIN_TRY(basin__data_choose(command, choice, specification, NULL, data));
+    BASIN_TRY(basin__model_load(command, options->model, options,
+                                *data ? basin_data_describe(*data) : NULL, energy));
+    if (!*data)
+        BASIN_TRY(basin__data_choose(command, choice, specification, *energy, data));
+    return BASIN_OK;
 }
 
 void basin__print_json_number(double number) {

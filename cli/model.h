@@ -9,62 +9,41 @@
 #include "cli.h"
 #include "energy/energy.h"
 
-/** The values of the three rows below. */
+/** Rows of option tables: text or an integer without units, NULL or 0 by default. */
+#define BASIN__TEXT_ROW(name, at, help)                                                            \
+    { name, BASIN__OPTION_TEXT, at, NULL, 0, 0, NULL, NULL, help }
+#define BASIN__INT_ROW(name, at, most, help)                                                       \
+    { name, BASIN__OPTION_INT, at, "0", 0, most, NULL, NULL, help }
+
+/** First member of the structs of verbs that load a model. */
 typedef struct basin__model_options {
     char *model, *network, *shape;
 } basin__model_options;
 
-/* Rows of an option table whose struct begins with a basin__model_options. */
 #define BASIN__MODEL_ROW                                                                           \
-    {                                                                                              \
-        "model", BASIN__OPTION_TEXT, offsetof(basin__model_options, model), NULL, 0, 0, NULL,      \
-            NULL, "a .safetensors file, or a run folder: its latest checkpoint"                    \
-    }
-#define BASIN__STATE_DICT_ROWS                                                                     \
-    {"network",                                                                                    \
-     BASIN__OPTION_TEXT,                                                                           \
-     offsetof(basin__model_options, network),                                                      \
-     NULL,                                                                                         \
-     0,                                                                                            \
-     0,                                                                                            \
-     NULL,                                                                                         \
-     NULL,                                                                                         \
-     "the network of a file without Basin's metadata (a PyTorch state_dict)"},                     \
-    {                                                                                              \
-        "shape", BASIN__OPTION_TEXT, offsetof(basin__model_options, shape), NULL, 0, 0, NULL,      \
-            "pixels", "HEIGHTxWIDTH[xCHANNELS] of an example, where the model does not say"        \
-    }
+    BASIN__TEXT_ROW("model", offsetof(basin__model_options, model),                                \
+                    "A .safetensors file, or a run folder: its latest checkpoint")
+#define BASIN__NETWORK_ROW                                                                         \
+    BASIN__TEXT_ROW("network", offsetof(basin__model_options, network),                            \
+                    "Network of a file without Basin's metadata (a PyTorch state_dict)")
+#define BASIN__SHAPE_ROW                                                                           \
+    BASIN__TEXT_ROW("shape", offsetof(basin__model_options, shape),                                \
+                    "HEIGHTxWIDTH[xCHANNELS] of an example, where the model does not say")
 
-/** The values of the rows below. */
+/** Member `choice` of the structs of verbs that read data sets. */
 typedef struct basin__data_choice {
     char *data_dir;
-    int64_t n, seed;
+    int64_t count, seed;
 } basin__data_choice;
 
-/* Rows for a struct with a member `choice` of that type. */
-#define BASIN__DATA_ROWS(type)                                                                     \
-    {"data-dir",                                                                                   \
-     BASIN__OPTION_TEXT,                                                                           \
-     offsetof(type, choice.data_dir),                                                              \
-     NULL,                                                                                         \
-     0,                                                                                            \
-     0,                                                                                            \
-     NULL,                                                                                         \
-     NULL,                                                                                         \
-     "folder of data sets [the environment's BASIN_DATA]"},                                        \
-        {"n",                                                                                      \
-         BASIN__OPTION_INT,                                                                        \
-         offsetof(type, choice.n),                                                                 \
-         "0",                                                                                      \
-         0,                                                                                        \
-         1e9,                                                                                      \
-         NULL,                                                                                     \
-         "examples",                                                                               \
-         "at most so many of each data set, the first; 0: all"},                                   \
-    {                                                                                              \
-        "seed", BASIN__OPTION_INT, offsetof(type, choice.seed), "0", 0, 9007199254740992.0, NULL,  \
-            NULL, "seed of built-in data and of what is drawn at random"                           \
-    }
+#define BASIN__SEED_MAX 9007199254740992.0
+#define BASIN__DATA_DIR_ROW(at)                                                                    \
+    BASIN__TEXT_ROW("data-dir", at,                                                                \
+                    "Folder that holds the named data sets; else BASIN_DATA in the environment")
+#define BASIN__COUNT_ROW(at)                                                                       \
+    BASIN__INT_ROW("count", at, 1e9, "Take only so many examples of each set; 0 takes all")
+#define BASIN__SEED_ROW(at)                                                                        \
+    BASIN__INT_ROW("seed", at, BASIN__SEED_MAX, "Seed of built-in data and of what is drawn")
 
 /**
  * Load the model of a path. `data`, where not NULL, gives height and width to a bare state_dict
@@ -74,9 +53,19 @@ basin_status basin__model_load(const basin__command *command, const char *path,
                                const basin__model_options *options, const basin_data_info *data,
                                basin_energy **out);
 
-/** Open a data set, by default its test split. */
+/**
+ * Open a data set, by default its test split; built-in images get the size that `energy` takes
+ * (NULL: 28 pixels).
+ */
 basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,
-                                const char *specification, basin_data **out);
+                                const char *specification, const basin_energy *energy,
+                                basin_data **out);
+
+/** Both; on failure what was opened is still the caller's to close. */
+basin_status basin__model_and_data(const basin__command *command,
+                                   const basin__model_options *options,
+                                   const basin__data_choice *choice, const char *specification,
+                                   basin_energy **energy, basin_data **data);
 
 /** Print a number to stdout as JSON: null where it is not finite. */
 void basin__print_json_number(double number);
