@@ -149,39 +149,37 @@ static const basin__parameter *weight_at(const basin__parameters *tensors, const
     return weight && weight->file_rank == rank ? weight : NULL;
 }
 
-/** New items for a list of `count`, or false. */
-static bool list_init(basin_context *context, basin__int_list *list, int count) {
+/** New items for a list of `count`. */
+static basin_status list_init(basin_context *context, basin__int_list *list, int count) {
     list->items = basin__alloc_array(context, (size_t)count, sizeof(int64_t));
     list->count = list->items ? (size_t)count : 0;
-    return list->items != NULL;
+    return list->items ? BASIN_OK : BASIN_ERROR_MEMORY;
 }
 
 /**
  * Channels and kernels of the convolutions. Strides and paddings leave no trace in a state_dict:
  * 3x3 is taken as stride 1 and 4x4 as stride 2, both with padding 1; nothing else is guessed.
  */
-static bool recognise_convolutions(basin_context *context, const basin__parameters *tensors,
-                                   conv_options *options, int count) {
-    if (!list_init(context, &options->channels, count) ||
-        !list_init(context, &options->kernels, count) ||
-        !list_init(context, &options->strides, count))
-        return false;
+static basin_status recognise_convolutions(basin_context *context, const basin__parameters *tensors,
+                                           conv_options *options, int count) {
+    BASIN_TRY(list_init(context, &options->channels, count));
+    BASIN_TRY(list_init(context, &options->kernels, count));
+    BASIN_TRY(list_init(context, &options->strides, count));
     for (int i = 0; i < count; i++) {
         const basin__parameter *weight = weight_at(tensors, "conv", 2 * i, 4);
         int64_t kernel = weight->file_dim[2];
-        if (kernel != weight->file_dim[3] || (kernel != 3 && kernel != 4)) {
-            basin__fail(context, BASIN_ERROR_FORMAT,
-                        "tensor %s has a kernel of %lld x %lld, whose stride and padding cannot be "
-                        "told from a state_dict (only 3 x 3, stride 1, and 4 x 4, stride 2, can); "
-                        "save it with the metadata keys network and options",
-                        weight->name, (long long)kernel, (long long)weight->file_dim[3]);
-            return false;
-        }
+        if (kernel != weight->file_dim[3] || (kernel != 3 && kernel != 4))
+            return basin__fail(
+                context, BASIN_ERROR_FORMAT,
+                "tensor %s has a kernel of %lld x %lld, whose stride and padding cannot be told "
+                "from a state_dict (only 3 x 3, stride 1, and 4 x 4, stride 2, can); save it with "
+                "the metadata keys format, version, network, options and shape",
+                weight->name, (long long)kernel, (long long)weight->file_dim[3]);
         options->channels.items[i] = weight->file_dim[0];
         options->kernels.items[i] = kernel;
         options->strides.items[i] = kernel == 4 ? 2 : 1;
     }
-    return true;
+    return BASIN_OK;
 }
 
 /** Where the four layers are those of a base width, say so rather than list them. */
@@ -199,31 +197,28 @@ static void prefer_base(basin_context *context, conv_options *options) {
     }
 }
 
-static bool recognise_conv(basin_context *context, const basin__parameters *tensors, void *opaque,
-                           basin_shape *shape) {
+static basin_status recognise_conv(basin_context *context, const basin__parameters *tensors,
+                                   void *opaque, basin_shape *shape) {
     conv_options *options = opaque;
     int layers = 0, heads = 0;
     while (layers < LAYERS_MAX && weight_at(tensors, "conv", 2 * layers, 4))
         layers++;
     while (heads < LAYERS_MAX && weight_at(tensors, "fc", 2 + 2 * heads, 2))
         heads++;
-    if (layers == 0 || heads == 0) {
-        basin__fail(context, BASIN_ERROR_FORMAT,
-                    "its tensors are not those of network conv: %s of rank %d is missing",
-                    layers == 0 ? "conv.0.weight" : "fc.2.weight", layers == 0 ? 4 : 2);
-        return false;
-    }
-    if (!recognise_convolutions(context, tensors, options, layers))
-        return false;
+    if (layers == 0 || heads == 0)
+        return basin__fail(context, BASIN_ERROR_FORMAT,
+                           "its tensors are not those of network conv: %s of rank %d is missing",
+                           layers == 0 ? "conv.0.weight" : "fc.2.weight", layers == 0 ? 4 : 2);
+    BASIN_TRY(recognise_convolutions(context, tensors, options, layers));
     shape->channels = (int32_t)weight_at(tensors, "conv", 0, 4)->file_dim[1];
     int64_t last = options->channels.items[layers - 1];
     options->pool = weight_at(tensors, "fc", 2, 2)->file_dim[1] == last ? POOL_MEAN : POOL_FLATTEN;
-    if (heads > 1 && !list_init(context, &options->head_widths, heads - 1))
-        return false;
+    if (heads > 1)
+        BASIN_TRY(list_init(context, &options->head_widths, heads - 1));
     for (int i = 0; i + 1 < heads; i++)
         options->head_widths.items[i] = weight_at(tensors, "fc", 2 + 2 * i, 2)->file_dim[0];
     prefer_base(context, options);
-    return true;
+    return BASIN_OK;
 }
 
 const basin__network_def basin__network_conv = {

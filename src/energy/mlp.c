@@ -54,40 +54,36 @@ static const basin__parameter *weight_at(const basin__parameters *tensors, int l
 }
 
 /** Without height and width the input is a point; with them, an image of the channels that fit. */
-static bool recognise_shape(basin_context *context, int64_t inputs, basin_shape *shape) {
+static basin_status recognise_shape(basin_context *context, int64_t inputs, basin_shape *shape) {
     if (shape->height == 0 || shape->width == 0)
         *shape = basin_shape_vector((int)inputs);
     int64_t pixels = (int64_t)shape->height * shape->width;
     shape->channels = (int32_t)(inputs / pixels);
     if (shape->channels >= 1 && inputs % pixels == 0)
-        return true;
-    basin__fail(context, BASIN_ERROR_SHAPE,
-                "layers.0.weight takes %lld inputs, which are no whole number of channels of "
-                "%d x %d pixels",
-                (long long)inputs, shape->height, shape->width);
-    return false;
+        return BASIN_OK;
+    return basin__fail(context, BASIN_ERROR_SHAPE,
+                       "layers.0.weight takes %lld inputs, which are no whole number of channels "
+                       "of %d x %d pixels",
+                       (long long)inputs, shape->height, shape->width);
 }
 
-static bool recognise_mlp(basin_context *context, const basin__parameters *tensors, void *opaque,
-                          basin_shape *shape) {
+static basin_status recognise_mlp(basin_context *context, const basin__parameters *tensors,
+                                  void *opaque, basin_shape *shape) {
     mlp_options *options = opaque;
     int layers = 0;
     while (layers < LAYERS_MAX && weight_at(tensors, layers))
         layers++;
-    if (layers == 0) {
-        basin__fail(context, BASIN_ERROR_FORMAT,
-                    "its tensors are not those of network mlp: layers.0.weight of rank 2 is "
-                    "missing");
-        return false;
-    }
+    if (layers == 0)
+        return basin__fail(context, BASIN_ERROR_FORMAT,
+                           "its tensors are not those of network mlp: layers.0.weight of rank 2 is "
+                           "missing");
     basin__free(context, options->hidden.items);
-    options->hidden = (basin__int_list){.count = (size_t)layers - 1};
+    options->hidden = (basin__int_list){0};
     if (layers > 1) {
-        options->hidden.items = basin__alloc_array(context, options->hidden.count, sizeof(int64_t));
-        if (!options->hidden.items) {
-            options->hidden.count = 0;
-            return false;
-        }
+        options->hidden.items = basin__alloc_array(context, (size_t)layers - 1, sizeof(int64_t));
+        if (!options->hidden.items)
+            return BASIN_ERROR_MEMORY;
+        options->hidden.count = (size_t)layers - 1;
     }
     for (int i = 0; i + 1 < layers; i++)
         options->hidden.items[i] = weight_at(tensors, i)->file_dim[0];

@@ -249,9 +249,12 @@ static basin_status recognise(reading *from, const char *network) {
                            from->path, network);
     basin__parameters tensors = {0};
     basin_status status = list_tensors(from, &tensors);
-    if (status == BASIN_OK &&
-        !from->network->recognise(from->context, &tensors, from->options.values, &from->shape))
-        status = basin__fail_in(from->context, BASIN_ERROR_FORMAT, from->path);
+    if (status == BASIN_OK) {
+        status =
+            from->network->recognise(from->context, &tensors, from->options.values, &from->shape);
+        if (status != BASIN_OK)
+            basin__fail_in(from->context, status, from->path);
+    }
     basin__free(from->context, tensors.items);
     BASIN_TRY(status);
     if (from->shape.height < 1 || from->shape.width < 1)

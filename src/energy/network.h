@@ -72,11 +72,11 @@ typedef struct basin__network_def {
     /**
      * Read the options off the tensors of a bare PyTorch state_dict (names and file dims as given).
      * `shape` comes with the height and width the user gave (0: none) and goes with what the
-     * tensors tell beside. False, with an error recorded, where they are not this network's or do
-     * not say enough. NULL: cannot.
+     * tensors tell beside. BASIN_ERROR_FORMAT where they are not this network's or do not say
+     * enough. NULL: cannot.
      */
-    bool (*recognise)(basin_context *context, const basin__parameters *tensors, void *options,
-                      basin_shape *shape);
+    basin_status (*recognise)(basin_context *context, const basin__parameters *tensors,
+                              void *options, basin_shape *shape);
 } basin__network_def;
 
 /** All networks, from networks.def. */
