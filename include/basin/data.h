@@ -10,7 +10,10 @@
  *   two-moons, eight-gaussians, …             built-in points
  * Splits: "train" (all training examples but the last 10,000, where a set has more than 20,000;
  * else all but the last tenth), "valid" (those held out), "test", "all-train" (train and valid).
- * Without a split, training verbs take "train" and the others "test".
+ * Without a split, training verbs take "train" and the others "test". A path has no test examples
+ * of its own (but for a folder with "train" and "test" in it): there "test" by default is all of
+ * it, and asked for by name is an error. PNGs of several classes are ordered so that every stretch
+ * of the set holds the classes in their proportions.
  */
 #ifndef BASIN_DATA_H
 #define BASIN_DATA_H
@@ -24,23 +27,26 @@ extern "C" {
 typedef struct basin_data basin_data;
 
 typedef struct basin_data_info {
-    const char *name;  /**< the specification as resolved, "mnist:train" */
-    int64_t count;     /**< examples; built-in sets: what was asked for */
+    const char *name;            /**< the specification as resolved, "mnist:train" */
+    int64_t count;               /**< examples; built-in sets: what was asked for */
     int height, width, channels; /**< points of D dimensions: 1, 1, D */
     bool is_image;
-    float low, high;   /**< range of the values given out; points: a box that holds them */
-    int class_count;   /**< 0: no labels */
+    float low, high; /**< range of the values given out; points: a box that holds them */
+    int class_count; /**< 0: no labels */
     const char *const *class_names; /**< class_count names, or NULL */
+    const char *source;             /**< the files read, or how the examples are made */
 } basin_data_info;
 
 typedef struct basin_data_options {
-    size_t size;            /**< set by init */
-    const char *folder;     /**< data folder; NULL: BASIN_DATA */
-    const char *split;      /**< used where the specification names none; NULL: "test" */
-    int64_t count_max;      /**< at most so many examples (the first); 0: all */
-    int64_t built_in_count; /**< examples of a built-in set; 0: 60000 train, 10000 valid, test */
-    uint64_t seed;          /**< of built-in sets; splits use disjoint streams */
-    int image_size;         /**< side of built-in images; 0: 28 */
+    size_t size;        /**< set by init */
+    const char *folder; /**< data folder; NULL: BASIN_DATA */
+    const char *split;  /**< used where the specification names none; NULL: "test" */
+    int64_t count_max;  /**< at most so many examples (the first); 0: all */
+    /** Examples in a split of a built-in set; 0: 60000 train, 10000 valid, test. All-train has
+     * train's and valid's. */
+    int64_t built_in_count;
+    uint64_t seed;  /**< of built-in sets; splits use disjoint streams */
+    int image_size; /**< side of built-in images, 8 to 64; 0: 28 */
 } basin_data_options;
 
 BASIN_API void basin_data_options_init(basin_data_options *options);
