@@ -33,7 +33,7 @@ static const basin__option table[] = {
     {"count", BASIN__OPTION_INT, AT(count), "0", 0, 1e9, NULL, "examples",
      "Take only so many; 0 takes all"},
     {"seed", BASIN__OPTION_INT, AT(seed), "0", 0, 9e18, NULL, NULL, "Seed of the built-in sets"},
-    {"image-size", BASIN__OPTION_INT, AT(image_size), "28", 8, 256, NULL, "pixels",
+    {"image-size", BASIN__OPTION_INT, AT(image_size), "28", 8, 64, NULL, "pixels",
      "Side of built-in images"},
     {"json", BASIN__OPTION_FLAG, AT(json), NULL, 0, 0, NULL, NULL, "Print JSON"},
 };

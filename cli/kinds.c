@@ -5,6 +5,7 @@
  * completion and parsing need not know them apart.
  */
 #include "cli.h"
+#include "data/set.h"
 #include "energy/network.h"
 #include "objective/objective.h"
 #include "optim/optim.h"
@@ -27,24 +28,10 @@ KIND_OF_DEFINITIONS(sampler, basin__samplers, basin__sampler_count)
 KIND_OF_DEFINITIONS(objective, basin__objectives, basin__objective_count)
 KIND_OF_DEFINITIONS(optimiser, basin__optims, basin__optim_count)
 
-static const basin__kind_item data_items[] = {
-    {.name = "mnist", .help = "handwritten digits, 28x28 grey, IDX files in the data folder"},
-    {.name = "fashion-mnist", .help = "garments, 28x28 grey, IDX files in the data folder"},
-    {.name = "cifar10", .help = "objects of 10 classes, 32x32 colour, binary files"},
-    {.name = "cifar100", .help = "objects of 100 classes, 32x32 colour, binary files"},
-    {.name = "strokes", .help = "built in: pen strokes that look like digits, with labels"},
-    {.name = "shapes", .help = "built in: plain geometric shapes"},
-    {.name = "two-moons", .help = "built in: points on two half circles"},
-    {.name = "eight-gaussians", .help = "built in: points around eight centres on a circle"},
-    {.name = "rings", .help = "built in: points on circles about one centre"},
-    {.name = "checkerboard", .help = "built in: points on the dark fields of a board"},
-    {.name = "spirals", .help = "built in: points on two spirals"},
-    {.name = "pinwheel", .help = "built in: points on five bent arms"},
-    {.name = "PATH", .help = "an IDX, CIFAR or .npy file, plain or .gz, or a folder of PNGs"},
-};
-
-static int data_count(void) { return (int)BASIN_COUNT(data_items); }
-static basin__kind_item data_item(int index) { return data_items[index]; }
+static int data_count(void) { return basin__data_count; }
+static basin__kind_item data_item(int index) {
+    return (basin__kind_item){.name = basin__datas[index]->name, .help = basin__datas[index]->help};
+}
 
 const basin__kind basin__kinds[] = {
     {"network", "networks", "what computes the energy", network_count, network_item},

@@ -143,9 +143,12 @@ void basin__print_verb(FILE *file, const basin__command *command) {
 void basin__print_overview(FILE *file) {
     fprintf(file, "Basin trains neural energies, samples from them and scores with them.\n\n"
                   "Usage: basin <verb> [options]\n\nVerbs:\n");
-    for (size_t i = 0; i < basin__verb_count; i++)
-        if (!basin__verbs[i]->is_hidden)
-            fprintf(file, "  %-10s %s\n", basin__verbs[i]->name, basin__verbs[i]->help);
+    for (size_t i = 0; i < basin__verb_count; i++) {
+        if (basin__verbs[i]->is_hidden)
+            continue;
+        fprintf(file, "  %-8s ", basin__verbs[i]->name);
+        basin__print_wrapped(file, basin__verbs[i]->help, 11, 11);
+    }
     fprintf(file, "\nbasin <verb> --help shows a verb's options, defaults and examples.\n"
                   "basin help ");
     for (size_t i = 0; i < basin__kind_count; i++)

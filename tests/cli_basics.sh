@@ -47,6 +47,19 @@ expect_error 2 "basin data: $tmp/range.json: sheet 0 is out of range: 1 to 10000
 expect_error 1 "basin data: cannot open '$tmp/none.yaml': No such file or directory" \
     basin data a --config "$tmp/none.yaml"
 
+# Every table: defaults that parse, names that no two options of a command share.
+for verb in $(basin help | sed '1,/^Verbs/d' | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+    for kind in network sampler objective optimiser; do
+        basin "$verb" --help | grep -q "^  --$kind " || continue
+        for name in $(basin help "$kind" | sed -n 's/^  \([a-z][a-z0-9-]*\)  *.*/\1/p'); do
+            check "basin $verb --$kind $name: its options" sh -c '
+                basin "$1" "--$2" "$3" --help >"$0/help" && grep -q -- "--threads" "$0/help" &&
+                    [ -z "$(sed -n "s/^  \(--[a-z0-9-]*\).*/\1/p" "$0/help" | sort | uniq -d)" ]' \
+                "$tmp" "$verb" "$kind" "$name"
+        done
+    done
+done
+
 check "manual pages are written" basin man "$tmp/man"
 check "each verb has a page" sh -c '
     verbs=$(basin help | sed -n "/^Verbs/,/^$/s/^  \([a-z]*\) .*/\1/p")
