@@ -75,12 +75,25 @@ static basin_status stop_run(basin__trainer *trainer) {
                        (long long)trainer->progress.update);
 }
 
+static void tell_start(const basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    basin_temperature temperature =
+        config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
+    basin__log(trainer->context, BASIN_LOG_INFO,
+               "%s on %s: %lld parameters, updates %lld to %lld, temperature %.4g (%s)",
+               config->network->name, basin_data_describe(trainer->data)->name,
+               (long long)basin_energy_parameter_count(trainer->energy),
+               (long long)trainer->progress.update + 1, (long long)config->train.updates,
+               temperature.value, temperature.is_exact ? "exact" : "nominal");
+}
+
 basin_status basin__train_loop(basin__trainer *trainer, const basin_train_options *options) {
     const basin__train_values *train = &trainer->config.train;
     const double limit_s = 60 * train->time_limit_minutes;
     basin_train_progress progress = {0};
     trainer->started_s = trainer->interval_started_s = trainer->clock.monotonic_s();
     trainer->started_update = trainer->interval_started_update = trainer->progress.update;
+    tell_start(trainer);
     while (trainer->progress.update < train->updates) {
         progress.is_report = false;
         basin_status status = basin__trainer_update(trainer);

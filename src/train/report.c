@@ -123,11 +123,9 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
     };
     BASIN_TRY(write_numbers(trainer, numbers, (int)BASIN_COUNT(numbers)));
     return basin__rundir_log(
-        trainer,
-        "update %lld/%lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f  %.3g/s",
-        (long long)update, (long long)train->updates, progress->energy_data,
-        progress->energy_negative, progress->energy_held_out, progress->energy_noise,
-        progress->updates_per_second);
+        trainer, "update %lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f  %.3g/s",
+        (long long)update, progress->energy_data, progress->energy_negative,
+        progress->energy_held_out, progress->energy_noise, progress->updates_per_second);
 }
 
 basin_status basin__report_interval(basin__trainer *trainer, basin_train_progress *progress) {
