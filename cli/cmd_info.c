@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COLUMN 12 /* where values begin */
+#define LIST_BYTES 2048
+
 typedef struct info_options {
     basin__model_options model; /* the path is positional: its member stays NULL */
     bool json;
@@ -95,26 +98,34 @@ static basin_status print_json(basin_energy *energy, const char *file, json_t *o
     return BASIN_OK;
 }
 
-/** "base_channels 64, pool mean": what is set, in the table's order. */
-static void print_options(const char *title, const json_t *options) {
+/** Append "key value", or the key of a flag, to a list. */
+static void append_option(char list[LIST_BYTES], const char *key, const json_t *value) {
+    size_t used = strlen(list);
+    char *text = json_is_string(value) || json_is_true(value)
+                     ? NULL
+                     : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    snprintf(list + used, LIST_BYTES - used, "%s%s%s%s", used > 0 ? ", " : "", key,
+             json_is_true(value) ? "" : " ",
+             json_is_string(value) ? json_string_value(value)
+             : text                ? text
+                                   : "");
+    free(text);
+}
+
+/** "base_channels 64, pool mean" behind a title: what is set, in the table's order. */
+static void print_options(const char *title, const char *name, const json_t *options) {
+    char list[LIST_BYTES] = "";
     const char *key;
     json_t *value;
-    bool is_first = true;
-    printf("%-12s", title);
+    snprintf(list, sizeof(list), "%s", name);
     json_object_foreach((json_t *)options, key, value) {
         bool is_empty =
             json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0);
-        if (is_empty || json_is_false(value))
-            continue;
-        char *text = json_is_string(value)
-                         ? strdup(json_string_value(value))
-                         : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
-        printf("%s%s%s%s", is_first ? "" : ", ", key, json_is_true(value) ? "" : " ",
-               json_is_true(value) || !text ? "" : text);
-        free(text);
-        is_first = false;
+        if (!is_empty && !json_is_false(value))
+            append_option(list, key, value);
     }
-    putchar('\n');
+    printf("%-*s", COLUMN, title);
+    basin__print_wrapped(stdout, list, COLUMN, COLUMN);
 }
 
 static void print_training(const basin_energy *energy) {
@@ -129,8 +140,7 @@ static void print_training(const basin_energy *energy) {
         puts("temperature unknown");
     if (sampler) {
         json_t *options = json_noted(energy, "sampler_options");
-        printf("sampler     %s\n", sampler);
-        print_options("", options);
+        print_options("sampler", sampler, options);
         json_decref(options);
     }
     const char *key;
@@ -161,8 +171,7 @@ static void print_text(basin_energy *energy, const char *file, const json_t *opt
                        double flops) {
     basin__range range = basin__energy_range(energy);
     printf("model       %s\n", file);
-    printf("network     %s\n", energy->network->name);
-    print_options("", options);
+    print_options("network", energy->network->name, options);
     printf("examples    %d x %d x %d", energy->shape.height, energy->shape.width,
            energy->shape.channels);
     if (energy->shape.height * energy->shape.width > 1)

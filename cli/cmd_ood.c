@@ -35,7 +35,7 @@ static const basin__option options_table[] = {
      "Inside set, NAME[:SPLIT], file or folder; without a split, test"},
     {"out-data", BASIN__OPTION_TEXT_LIST, AT(out_data), NULL, 0, 0, NULL, NULL,
      "Outside set, likewise, or one made from the inside set: uniform-noise, gaussian-noise, "
-     "Constant, inverted, rotated, shuffled-patches; may be given several times"},
+     "constant, inverted, rotated, shuffled-patches; may be given several times"},
     {"fit", BASIN__OPTION_TEXT, AT(fit), NULL, 0, 0, NULL, NULL,
      "What the PCA Gaussian is fitted on [the inside set's train split]"},
     {"histogram", BASIN__OPTION_TEXT, AT(histogram), "ood.png", 0, 0, NULL, NULL,
@@ -184,7 +184,7 @@ static void print_interval(const basin__interval *of, bool has_interval) {
 
 static void print_text(const comparison *all) {
     bool has_interval = all->options->resamples > 0;
-    int width = has_interval ? 24 : 6;
+    int width = has_interval ? 23 : 6;
     const set *in = &all->sets[0];
     printf("inside   %s, %lld examples, energy %.6g ± %.4g\n", in->info->name,
            (long long)in->info->count, in->mean, in->std);
