@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define BENCH_ROUNDS 25
+#define BENCH_ROUNDS 100
 
 static double bench_now(void) {
     struct timespec now;
@@ -47,7 +47,7 @@ static double bench_rate(double (*work)(const basin__cpu_kernels *kernels, void 
         done = 0;
         do
             done += work(kernels, with);
-        while (bench_now() - start < 2e-3);
+        while (bench_now() - start < 4e-4);
         rates[round] = done / (bench_now() - start);
     }
     *peak = bench_best(peaks);

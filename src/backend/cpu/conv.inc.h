@@ -13,11 +13,12 @@
  *
  * The including file defines: vec, LANES, vec_zero, vec_load, vec_store, vec_broadcast,
  * vec_multiply_add(a, b, sum), prefetch(address), TILE_VECTORS (the widest tile), TILE_ROWS_1 …
- * (rows of a tile of that many vectors), tile_table, weight_tile_table by DEFINE_TILE.
+ * (rows of a tile of that many vectors), TILE_WIDTH(width, vectors) (the block's width, a constant
+ * where a tile is as wide as any block), tile_table, weight_tile_table by DEFINE_TILE.
  */
 
-/** Floats of weights in a chunk: a third of a 48 KiB cache. */
-#define CHUNK_FLOATS 4096
+/** Floats of weights in a chunk: half of a 48 KiB cache. */
+#define CHUNK_FLOATS 6144
 /** Rows that a weight gradient block goes over while they are near. */
 #define WEIGHT_ROWS 64
 
@@ -36,11 +37,11 @@ BASIN_INLINE void tile_run(const int rows, const int vectors, const conv_chunk *
                            const int32_t *row, float *out) {
     const float *in[TILE_ROWS_MAX];
     vec sum[TILE_ROWS_MAX][TILE_VECTORS];
-    const ptrdiff_t width = chunk->width;
-    for (int r = 0; r < rows; r++) {
+    const ptrdiff_t width = TILE_WIDTH(chunk->width, vectors);
+    BASIN_UNROLL for (int r = 0; r < rows; r++) {
         in[r] = chunk->in + row[r];
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = chunk->is_first ? vec_zero() : vec_load(out + r * width + v * LANES);
+        BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] =
+            chunk->is_first ? vec_zero() : vec_load(out + r * width + v * LANES);
     }
     const float *weight = chunk->weight, *ahead = chunk->ahead;
     const ptrdiff_t ahead_step = chunk->ahead_step;
@@ -48,21 +49,21 @@ BASIN_INLINE void tile_run(const int rows, const int vectors, const conv_chunk *
         const ptrdiff_t first = chunk->tap[t], end = first + chunk->run;
         for (ptrdiff_t k = first; k < end; k++) {
             vec w[TILE_VECTORS];
-            for (int v = 0; v < vectors; v++)
-                w[v] = vec_load(weight + v * LANES);
-            for (int r = 0; r < rows; r++) {
+            BASIN_UNROLL for (int v = 0; v < vectors; v++) w[v] = vec_load(weight + v * LANES);
+            BASIN_UNROLL for (int r = 0; r < rows; r++) {
                 const vec x = vec_broadcast(in[r] + k);
-                for (int v = 0; v < vectors; v++)
-                    sum[r][v] = vec_multiply_add(x, w[v], sum[r][v]);
+                BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] =
+                    vec_multiply_add(x, w[v], sum[r][v]);
             }
             weight += width;
-            prefetch(ahead);
-            ahead += ahead_step;
+            if (TILE_FETCHES_AHEAD(vectors)) {
+                prefetch(ahead);
+                ahead += ahead_step;
+            }
         }
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++)
-            vec_store(out + r * width + v * LANES, sum[r][v]);
+    BASIN_UNROLL for (int r = 0; r < rows; r++) BASIN_UNROLL for (int v = 0; v < vectors; v++)
+        vec_store(out + r * width + v * LANES, sum[r][v]);
 }
 
 /**
@@ -81,9 +82,9 @@ BASIN_INLINE void weight_tile_run(const int inputs, const int vectors, const wei
     const float *in[TILE_ROWS_MAX];
     vec sum[TILE_ROWS_MAX][TILE_VECTORS];
     const ptrdiff_t width = chunk->width, rows = chunk->rows;
-    for (int i = 0; i < inputs; i++) {
+    BASIN_UNROLL for (int i = 0; i < inputs; i++) {
         in[i] = chunk->in[i];
-        for (int v = 0; v < vectors; v++) {
+        BASIN_UNROLL for (int v = 0; v < vectors; v++) {
             sum[i][v] = vec_load(out + i * width + v * LANES);
             prefetch(out + (i + inputs) * width + v * LANES);
         }
@@ -92,17 +93,15 @@ BASIN_INLINE void weight_tile_run(const int inputs, const int vectors, const wei
         const ptrdiff_t at = chunk->row[r];
         const float *gradient = chunk->gradient + chunk->gradient_row[r];
         vec g[TILE_VECTORS];
-        for (int v = 0; v < vectors; v++)
-            g[v] = vec_load(gradient + v * LANES);
-        for (int i = 0; i < inputs; i++) {
+        BASIN_UNROLL for (int v = 0; v < vectors; v++) g[v] = vec_load(gradient + v * LANES);
+        BASIN_UNROLL for (int i = 0; i < inputs; i++) {
             const vec x = vec_broadcast(in[i] + at);
-            for (int v = 0; v < vectors; v++)
-                sum[i][v] = vec_multiply_add(x, g[v], sum[i][v]);
+            BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] =
+                vec_multiply_add(x, g[v], sum[i][v]);
         }
     }
-    for (int i = 0; i < inputs; i++)
-        for (int v = 0; v < vectors; v++)
-            vec_store(out + i * width + v * LANES, sum[i][v]);
+    BASIN_UNROLL for (int i = 0; i < inputs; i++) BASIN_UNROLL for (int v = 0; v < vectors; v++)
+        vec_store(out + i * width + v * LANES, sum[i][v]);
 }
 
 typedef void tile_function(const conv_chunk *chunk, const int32_t *row, float *out);

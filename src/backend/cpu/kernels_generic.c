@@ -1,44 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The portable table, in plain C: a vector is four floats, which any compiler maps to the target's
- * registers. Without fused multiply-adds: results depend on no compiler and no processor.
+ * The portable table: a vector is four floats, which the compiler maps to the target's registers.
+ * Without fused multiply-adds: results depend on no compiler and no processor.
  *
  * The reference table is here too: it shares noise and the chains' primitives, while convolutions
  * and maps are the plain loops of kernels_reference.c and of the ops.
  */
 #include "backend/cpu/kernels_isa.h"
+#include <string.h>
 
+BASIN_FOUR_FLOATS(vec);
 #define LANES 4
-typedef struct vec {
-    float lane[LANES];
-} vec;
 
 BASIN_INLINE vec vec_broadcast(const float *address) {
-    vec out;
-    for (int i = 0; i < LANES; i++)
-        out.lane[i] = *address;
-    return out;
+    return (vec){*address, *address, *address, *address};
 }
 
-BASIN_INLINE vec vec_zero(void) { return (vec){{0.0f}}; }
+BASIN_INLINE vec vec_zero(void) { return (vec){0.0f, 0.0f, 0.0f, 0.0f}; }
 
 BASIN_INLINE vec vec_load(const float *address) {
     vec out;
-    for (int i = 0; i < LANES; i++)
-        out.lane[i] = address[i];
+    memcpy(&out, address, sizeof out);
     return out;
 }
 
-BASIN_INLINE void vec_store(float *address, vec x) {
-    for (int i = 0; i < LANES; i++)
-        address[i] = x.lane[i];
-}
+BASIN_INLINE void vec_store(float *address, vec x) { memcpy(address, &x, sizeof x); }
 
-BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
-    for (int i = 0; i < LANES; i++)
-        sum.lane[i] += a.lane[i] * b.lane[i];
-    return sum;
-}
+BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) { return sum + a * b; }
 
 #define vec_store_any(address, x) vec_store(address, x)
 #define prefetch(address) (void)(address)
@@ -46,6 +34,8 @@ BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) {
 #define PEAK_SUMS 12
 
 #define TILE_VECTORS 2
+#define TILE_WIDTH(width, vectors) (width)
+#define TILE_FETCHES_AHEAD(vectors) false
 #define TILE_ROWS_MAX 4
 #define TILE_ROWS                                                                                  \
     { 0, 4, 4 }
