@@ -61,6 +61,8 @@ BASIN_API void basin_energy_destroy(basin_energy *energy);
 BASIN_API void basin_energy_shape(const basin_energy *energy, int shape[3]);
 BASIN_API int64_t basin_energy_parameter_count(const basin_energy *energy);
 BASIN_API basin_temperature basin_energy_temperature(const basin_energy *energy);
+/** The range [low, high] of values the energy was trained on; [0, 1] where the model does not say. */
+BASIN_API void basin_energy_range(const basin_energy *energy, float *low, float *high);
 
 /**
  * E(x) and, where gradient is not NULL, dE/dx, for n examples, on all threads.

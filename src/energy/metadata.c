@@ -50,6 +50,12 @@ basin__range basin__energy_range(const basin_energy *energy) {
                           (float)basin__energy_noted_number(energy, "range_high", 1.0)};
 }
 
+void basin_energy_range(const basin_energy *energy, float *low, float *high) {
+    basin__range range = basin__energy_range(energy);
+    *low = range.low;
+    *high = range.high;
+}
+
 void basin__range_apply(basin__range range, const basin_data_info *info, float *x, int64_t count) {
     float span = info->high - info->low, scale = (range.high - range.low) / span;
     bool is_same = fabsf(info->low - range.low) <= 0.0f && fabsf(info->high - range.high) <= 0.0f;
