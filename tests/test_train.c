@@ -506,6 +506,8 @@ static void test_folders_in_the_way(void **state) {
     assert_true(basin__path_is_file(file)); /* what is not a run's is left alone */
     snprintf(run, sizeof run, "%s/run/mine.txt/run", root);
     assert_int_equal(run_part(1, run, BASIN_TRAIN_NEW, 2, -1, "{}"), BASIN_ERROR_IO);
+    folder_in(run, root, "run");
+    assert_int_equal(run_part(1, run, BASIN_TRAIN_RESUME, 4, -1, "{}"), BASIN_ERROR_CONFIG);
     folder_in(run, root, "nothing");
     assert_int_equal(run_part(1, run, BASIN_TRAIN_RESUME, 2, -1, "{}"), BASIN_ERROR_IO);
     basin_context_destroy(context);

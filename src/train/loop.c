@@ -179,6 +179,12 @@ static basin_status open_folder(basin__trainer *trainer, const basin_train_optio
     if (trainer->folder.path == NULL)
         return BASIN_ERROR_MEMORY;
     BASIN_TRY(basin__checkpoint_load(trainer));
+    if (trainer->progress.update >= trainer->config.train.updates)
+        return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
+                           "%s has done %lld updates and %lld are asked for; give more with "
+                           "--updates",
+                           options->folder, (long long)trainer->progress.update,
+                           (long long)trainer->config.train.updates);
     return basin__rundir_resume(trainer);
 }
 

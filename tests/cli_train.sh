@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# basin train from a shell: a run, its folder, mistakes, Ctrl-C and going on.
+. tests/script.sh
+ln -s "$(realpath "$1")" "$tmp/basin"
+PATH="$tmp:$PATH"
+cd "$tmp" || exit 1
+
+small="--data strokes --data-count 200 --image-size 12 --base-channels 4 --batch 8 --n-steps 2
+    --buffer-size 20 --log-every 5 --sample-every 10 --sample-count 4 --sample-steps 2"
+
+expect 0 "updates      10, roll-backs 0" basin train $small --updates 10 --out run
+for file in config.json metrics.jsonl log.txt events.out.tfevents.basin samples/step-000010.png \
+    checkpoints/latest checkpoints/step-000010/model.safetensors \
+    checkpoints/step-000010/average.safetensors checkpoints/step-000010/optimiser.safetensors \
+    checkpoints/step-000010/buffer.safetensors checkpoints/step-000010/state.json; do
+    [ -s "run/$file" ] && ok "run/$file" || not_ok "run/$file"
+done
+[ "$(wc -l <run/metrics.jsonl)" -eq 2 ] && ok "two lines of metrics" || not_ok "two lines of metrics"
+expect 0 "updates      20, roll-backs 0" basin train --resume run --updates 20
+expect 0 "updates      5, roll-backs 0" basin train --config run/config.json --updates 5 --out again
+expect 0 "estimate     20000 updates" basin train $small --dry-run --out dry
+[ ! -e dry ] && ok "a dry run writes nothing" || not_ok "a dry run writes nothing"
+
+expect_error 2 "basin train: run is not empty: choose another folder, --force to replace the run \
+in it, or --resume to go on with it" basin train $small --out run
+expect_error 2 "basin train: run has done 20 updates and 20 are asked for; give more with \
+--updates" basin train --resume run
+expect_error 2 "basin train: batch cannot change when a run is resumed; start a new run" \
+    basin train --resume run --batch 4
+expect_error 2 "basin train: --resume names the run folder; leave --out away" \
+    basin train --resume run --out other
+expect_error 2 "basin train: --resume keeps a run, --force replaces it" \
+    basin train --resume run --force
+expect_error 1 "basin train: nothing/config.json: not there; is nothing a run folder?" \
+    basin train --resume nothing
+expect_error 2 "basin train: buffer-size 20 is below batch 64: each chain needs its own slot" \
+    basin train $small --batch=64 --out other
+expect_error 2 "basin train: unknown option --bacth; did you mean --batch?" \
+    basin train --bacth 4 --out other
+expect_error 2 "basin train: shift, flip and range are for images, and two-moons holds points" \
+    basin train --data two-moons --shift 2 --out other
+[ ! -e other ] && ok "mistakes leave no folder" || not_ok "mistakes leave no folder"
+expect 0 "updates      5, roll-backs 0" basin train $small --updates 5 --out run --force
+expect 3 "training ran away" basin train $small --updates 50 --out away --gap-limit 1e-9
+
+# Ctrl-C saves; a run that goes on has no mark of it
+basin train $small --updates 100000 --out stopped 2>"$tmp/stopped.err" &
+pid=$!
+while [ ! -s stopped/metrics.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.1; done
+kill -TERM $pid
+wait $pid
+code=$?
+[ "$code" -eq 143 ] && ok "SIGTERM ends with 143" || not_ok "SIGTERM ends with 143" "it is $code"
+step=$(sed 's/step-0*//' stopped/checkpoints/latest)
+grep -qF "stopped at update $step, saved; --resume goes on from there" "$tmp/stopped.err" &&
+    ok "it says where it stopped" || not_ok "it says where it stopped" "$(cat "$tmp/stopped.err")"
+end=$(((step / 10 + 1) * 10))
+expect 0 "updates      $end, roll-backs 0" basin train --resume stopped --updates $end
+basin train $small --updates $end --out whole >/dev/null 2>&1
+same=yes
+for file in average model optimiser buffer; do
+    cmp -s "stopped/checkpoints/$(cat stopped/checkpoints/latest)/$file.safetensors" \
+        "whole/checkpoints/$(cat whole/checkpoints/latest)/$file.safetensors" || same="no: $file"
+done
+[ "$same" = yes ] && ok "the same bits as a run in one piece" ||
+    not_ok "the same bits as a run in one piece" "$same"
+
+finish
