@@ -76,6 +76,11 @@ static const char *score_name(int score) {
 
 /* ---- data ---- */
 
+static const char *outside_name(const void *user, size_t index) {
+    (void)user;
+    return basin__outside_name((int)index);
+}
+
 /** The set that a specification names: made from the inside one, or opened. */
 static basin_status open_outside(const comparison *all, const char *specification,
                                  basin_data **out) {
@@ -84,7 +89,14 @@ static basin_status open_outside(const comparison *all, const char *specificatio
     if (kind >= 0)
         return basin__outside_make(all->context, kind, all->sets[0].data, choice->count,
                                    (uint64_t)choice->seed, out);
-    return basin__data_choose(all->command, choice, specification, all->energy, out);
+    basin_status status = basin__data_choose(all->command, choice, specification, all->energy, out);
+    const char *near =
+        status == BASIN_ERROR_CONFIG
+            ? basin__suggest(specification, (size_t)basin__outside_count(), outside_name, NULL)
+            : NULL;
+    return near ? basin__fail(all->context, status, "unknown outside set '%s'; did you mean '%s'?",
+                              specification, near)
+                : status;
 }
 
 static basin_status fit_pca(comparison *all) {

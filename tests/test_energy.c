@@ -346,6 +346,7 @@ static void test_mistakes(void **state) {
         {"conv", "{\"base_channels\": ", 8, BASIN_ERROR_CONFIG, "not JSON"},
         {"conv", "{\"base_channels\": 4, \"kernels\": 31}", 8, BASIN_ERROR_SHAPE, "network conv"},
         {"conv", NULL, 0, BASIN_ERROR_SHAPE, "out of range"},
+        {"conv", "{\"channels\": [60000, 60000]}", 8, BASIN_ERROR_SHAPE, "at most 2147483648"},
         {"mlp", "{\"hidden\": \"12,0\"}", 8, BASIN_ERROR_CONFIG, "out of range"},
         {"sequential", NULL, 8, BASIN_ERROR_CONFIG, "needs the list layers"},
         {"sequential", "{\"layers\": [\"flaten\"]}", 8, BASIN_ERROR_CONFIG, "unknown layer"},

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define NAME_BYTES 128
+#define COUNT_MAX ((int64_t)1 << 31)
 
 /** A new parameter at the list's end, or NULL with the error recorded. */
 static basin__parameter *append(basin__build *build, const char *name, basin_shape shape) {
@@ -47,6 +48,12 @@ basin__parameter *basin__layer_parameter(basin__build *build, const char *name, 
     if (basin_graph_status(build->graph) != BASIN_OK)
         return NULL;
     basin__parameter *parameter = basin__parameters_find(build->parameters, name);
+    if (basin_shape_count(shape) > COUNT_MAX) {
+        basin__graph_fail(build->graph, BASIN_ERROR_SHAPE,
+                          "parameter %s would have %lld elements; at most %lld are possible", name,
+                          (long long)basin_shape_count(shape), (long long)COUNT_MAX);
+        return NULL;
+    }
     if (!parameter) {
         parameter = append(build, name, shape);
         if (!parameter) {

@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The verbs that use a model: a small one is trained, then described, sampled
+# from, scored with and measured, with every mistake a user can make.
+. tests/script.sh
+ln -s "$(realpath "$1")" "$tmp/basin"
+PATH="$tmp:$PATH"
+unset BASIN_DATA
+
+train() {
+    basin train --data strokes --data-count 200 --image-size 16 --base-channels 4 --updates 6 \
+        --n-steps 2 --batch 16 --buffer-size 32 --out "$tmp/run" --quiet
+}
+check "a small model is trained" train
+run=$tmp/run
+model=$(echo "$run"/checkpoints/*/average.safetensors)
+
+# info
+expect 0 "network     conv, base_channels 4" basin info "$run"
+expect 0 "examples    16 x 16 x 1, values 0 to 1" basin info "$model"
+expect 0 "temperature 1.25e-06, nominal" basin info "$run"
+expect 0 "4 x 1 x 3 x 3" basin info "$run"
+expect 0 '"is_exact": false' basin info "$run" --json
+expect 1 "$tmp/none" basin info "$tmp/none"
+expect 1 "holds no model" basin info "$tmp"
+expect 2 "MODEL is missing" basin info
+expect 2 "holds a network conv, not mlp" basin info "$run" --network mlp
+expect 2 "is not HEIGHTxWIDTH" basin info "$run" --shape 16
+head -c 300 "$model" >"$tmp/cut.safetensors"
+expect 1 "$tmp/cut.safetensors" basin info "$tmp/cut.safetensors"
+
+# sample
+cd "$tmp" || exit 1
+expect 0 "samples.png: 4 samples" basin sample --model "$run" --n 4
+expect 0 "a.npy: 4 samples" basin sample --model "$run" --n 4 --out a.npy --threads 1
+check "one seed, one set of samples, for any threads" sh -c '
+    basin sample --model run --n 4 --out b.npy --threads 3 && cmp a.npy b.npy &&
+        basin sample --model run --n 4 --out b.npy --seed 1 && ! cmp -s a.npy b.npy'
+check "no steps leave what was given" sh -c '
+    basin sample --model run --n 4 --from a.npy --n-steps 0 --out b.npy && cmp a.npy b.npy'
+expect 0 "buffer.npy: 9 samples" basin sample --model "$run" --from buffer --n 9 --out buffer.npy
+expect 2 "holds 32 chains; --n 33 asks for more" \
+    basin sample --model "$run" --from buffer --n 33 --out buffer.npy
+expect 0 "temperature 1.25e-05" \
+    basin sample --model "$run" --from strokes --n 3 --step-size 1 --out pictures/
+check "a folder holds one picture a sample" test -f pictures/000002.png -a ! -f pictures/000003.png
+expect 1 "is not empty; --force" basin sample --model "$run" --n 3 --out pictures/
+expect 0 "pictures/: 3 samples" basin sample --model "$run" --n 3 --out pictures/ --force
+expect 2 "neither X.png, X.npy nor a folder" basin sample --model "$run" --out x.jpg
+expect 2 "did you mean --n-steps?" basin sample --model "$run" --n-stps 3
+expect 2 "--model is missing" basin sample
+expect 1 "no/x.png" basin sample --model "$run" --n 1 --out no/x.png
+
+# score
+check "CSV has a head and a line an example, label before energy" sh -c '
+    basin score --model run --data strokes --count 30 --quiet >s.csv &&
+        [ "$(head -n 1 s.csv)" = index,label,energy ] && [ "$(wc -l <s.csv)" = 31 ] &&
+        grep -Eq "^29,[0-9],-?[0-9.e-]+$" s.csv'
+check "scores do not depend on the threads" sh -c '
+    basin score --model run --data strokes --count 30 --quiet --threads 3 | cmp - s.csv'
+expect 0 "strokes:test: 30 examples, energy" basin score --model "$run" --data strokes --count 30
+expect 0 '"non_finite": 0' basin score --model "$run" --data strokes --count 30 --json
+expect 2 "--data is missing" basin score --model "$run"
+expect 2 "did you mean 'strokes'?" basin score --model "$run" --data stroks
+
+# ood
+expect 0 "energy histograms: ood.png" basin ood --model "$run" --in strokes --count 60 \
+    --out-data uniform-noise --out-data shuffled-patches,rotated --resamples 20
+check "the histogram is a PNG" sh -c '
+    [ "$(head -c 8 ood.png | od -An -tx1 | tr -d " ")" = 89504e470d0a1a0a ]'
+expect 0 "pca_gaussian" basin ood --model "$run" --in strokes --count 60 --out-data inverted \
+    --histogram= --resamples 0
+expect 0 '"is_reversed": ' basin ood --model "$run" --in strokes --count 60 --out-data rotated \
+    --histogram= --json
+expect 2 "--out-data is missing" basin ood --model "$run" --in strokes
+expect 2 "did you mean 'shuffled-patches'?" basin ood --model "$run" --in strokes --out-data shufled-patches
+finish
