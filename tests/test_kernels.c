@@ -451,6 +451,90 @@ static void test_silu_both(void **unused) {
     for_each_table(check_silu_both);
 }
 
+/* ---- whole ops on strided views ---- */
+
+/** f32, several examples, pixels and lines apart, channels dense; NaN in between. */
+static basin__view strided_view(guarded *data, basin_shape shape, int64_t n) {
+    basin__view view = {.shape = shape};
+    view.stride[4] = 1;
+    view.stride[3] = shape.channels + 3;
+    view.stride[2] = view.stride[3] * (shape.width + 1);
+    view.stride[1] = view.stride[2] * shape.height + 5;
+    view.stride[0] = view.stride[1] * shape.outer + 7;
+    *data = guarded_make(view.stride[0] * n, NAN);
+    view.data = data->data;
+    return view;
+}
+
+static void view_fill(const basin__view *view, int64_t count) {
+    const basin_shape shape = view->shape;
+    for (int64_t n = 0; n < count; n++)
+        for (int o = 0; o < shape.outer; o++)
+            for (int y = 0; y < shape.height; y++)
+                for (int x = 0; x < shape.width; x++)
+                    for (int c = 0; c < shape.channels; c++)
+                        basin__view_set(view, basin__view_at(view, n, o, y, x, c),
+                                        (double)any_number());
+}
+
+typedef struct run_case {
+    basin__op op;
+    basin_shape in, out;
+    int size;
+} run_case;
+
+/** The op's own kernel is the judge, here and in tests of ops. */
+static void check_run(const basin__cpu_kernels *kernels, const run_case *with, int n) {
+    const bool is_summed = with->op == BASIN__OP_batch_sum;
+    basin__node node = {.op = with->op, .attributes = {.size = with->size, .shape = with->out}};
+    guarded in, got, want;
+    basin__op_call call = {.node = &node, .n = n};
+    call.in[0] = strided_view(&in, with->in, n);
+    view_fill(&call.in[0], n);
+    call.out = strided_view(&want, with->out, n);
+    if (is_summed)
+        view_fill(&call.out, 1);
+    basin__view out = strided_view(&got, with->out, n);
+    memcpy(got.data, want.data, (size_t)got.n * sizeof *got.data);
+    basin__op_definition(with->op)->run(&call);
+    call.out = out;
+    kernels->run[with->op](&call);
+    for (int64_t i = 0; i < got.n; i++)
+        assert_true(isnan(want.data[i])
+                        ? isnan(got.data[i])
+                        : fabsf(got.data[i] - want.data[i]) <= fabsf(want.data[i]) * FLT_EPSILON);
+    guarded_free(&in);
+    guarded_free(&got);
+    guarded_free(&want);
+}
+
+static void check_runs(const basin__cpu_kernels *kernels) {
+    static const run_case cases[] = {
+        {BASIN__OP_sum, {1, 7, 5, 130}, {1, 1, 1, 130}, 0},
+        {BASIN__OP_sum, {2, 3, 5, 7}, {2, 3, 1, 7}, 0},
+        {BASIN__OP_sum, {2, 3, 5, 64}, {1, 1, 1, 64}, 0},
+        {BASIN__OP_sum, {1, 4, 3, 1}, {1, 1, 1, 1}, 0},
+        {BASIN__OP_sum, {2, 4, 3, 37}, {1, 4, 1, 1}, 0},
+        {BASIN__OP_sum, {1, 4, 3, 16}, {1, 1, 1, 1}, 0},
+        {BASIN__OP_batch_sum, {2, 3, 2, 70}, {2, 3, 2, 70}, 0},
+        {BASIN__OP_average_pool, {1, 6, 9, 5}, {1, 2, 3, 5}, 3},
+        {BASIN__OP_average_pool_input, {1, 2, 3, 70}, {1, 6, 9, 70}, 3},
+        {BASIN__OP_upsample, {2, 2, 3, 5}, {2, 4, 6, 5}, 2},
+        {BASIN__OP_upsample_input, {2, 4, 6, 70}, {2, 2, 3, 70}, 2},
+        {BASIN__OP_flatten, {2, 3, 4, 5}, {2, 1, 1, 60}, 0},
+        {BASIN__OP_unflatten, {2, 1, 1, 60}, {2, 3, 4, 5}, 0},
+        {BASIN__OP_square, {1, 3, 2, 5}, {1, 3, 2, 5}, 0},
+    };
+    for (size_t i = 0; i < BASIN_COUNT(cases); i++)
+        for (int n = 1; n <= 3; n++)
+            check_run(kernels, &cases[i], n);
+}
+
+static void test_runs(void **unused) {
+    (void)unused;
+    for_each_table(check_runs);
+}
+
 /* ---- noise ---- */
 
 /** The known answers published with Random123 (kat_vectors, philox4x32 10). */
@@ -661,13 +745,10 @@ int main(int argument_count, char **arguments) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),
-        cmocka_unit_test(test_conv_weight),
-        cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_silu_both),
-        cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_noise_is_normal),
+        cmocka_unit_test(test_conv),  cmocka_unit_test(test_conv_weight),
+        cmocka_unit_test(test_maps),  cmocka_unit_test(test_silu_both),
+        cmocka_unit_test(test_runs),  cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_noise), cmocka_unit_test(test_noise_is_normal),
         cmocka_unit_test(test_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

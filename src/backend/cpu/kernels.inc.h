@@ -10,6 +10,23 @@
 #include "backend/cpu/map.inc.h"
 #include "backend/cpu/random.inc.h"
 #include "backend/cpu/rows.inc.h"
+#include "backend/cpu/run.inc.h"
+
+/*
+ * RUN_OF(op) is run_<op> where OWN_<op> is defined as below, and else the op's own kernel: the
+ * comma in OWN_<op> moves run_<op> to the second place, which is the one that is taken.
+ */
+#define OWN_sum ~, run_sum
+#define OWN_batch_sum ~, run_batch_sum
+#define OWN_average_pool ~, run_average_pool
+#define OWN_average_pool_input ~, run_average_pool_input
+#define OWN_upsample ~, run_upsample
+#define OWN_upsample_input ~, run_upsample_input
+#define OWN_flatten ~, run_flatten
+#define OWN_unflatten ~, run_unflatten
+#define SECOND(first, second, ...) second
+#define SECOND_OF(...) SECOND(__VA_ARGS__)
+#define RUN_OF(name) SECOND_OF(OWN_##name, basin__run_##name, ~)
 
 const basin__cpu_kernels KERNEL_TABLE = {
     .conv = conv_f32,
@@ -45,7 +62,7 @@ const basin__cpu_kernels KERNEL_TABLE = {
     .scatter_rows = scatter_rows_f32,
     .run =
         {
-#define BASIN__OP(name) [BASIN__OP_##name] = basin__run_##name,
+#define BASIN__OP(name) [BASIN__OP_##name] = RUN_OF(name),
 #include "ops/ops.def"
 #undef BASIN__OP
         },
