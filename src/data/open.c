@@ -256,10 +256,10 @@ basin_status basin_data_open(basin_context *context, const char *specification,
     wanted w = {.name = basin__strdup(context, specification)};
     basin_data *data = basin__alloc(context, sizeof(*data));
     basin_status status = BASIN_ERROR_MEMORY;
-    if (data && w.name) {
+    if (data)
         data->context = context;
+    if (data && w.name)
         status = open_set(data, options, &w);
-    }
     basin__free(context, w.name);
     if (status != BASIN_OK) {
         basin_data_close(data);

@@ -63,16 +63,22 @@ typedef struct habit {
 
 static habit draw_habit(basin__random *random) {
     habit h;
-    h.balance = exp(basin__normal(random, 0.14));
-    h.taper = basin__normal(random, 0.18);
-    h.wave = basin__normal(random, 0.022);
+    h.balance = exp(basin__normal(random, 0.17));
+    h.taper = basin__normal(random, 0.24);
+    h.wave = basin__normal(random, 0.03);
     h.cycles = basin__uniform(random, 0.5, 1.2);
     h.turn = basin__uniform(random, 0, 1);
-    h.heave = basin__normal(random, 0.03);
-    h.jitter = basin__uniform(random, 0.008, 0.026);
-    h.end_jitter = h.jitter + 0.015;
+    h.heave = basin__normal(random, 0.04);
+    h.jitter = basin__uniform(random, 0.01, 0.034);
+    h.end_jitter = h.jitter + 0.022;
     h.corner_rounding = basin__uniform(random, 0, 0.5);
     return h;
+}
+
+/** Points that lie close to the one before move less, or curves would get corners. */
+static double nearness(const basin__glyph *glyph, int i) {
+    const basin__glyph_point *a = &glyph->points[i - 1], *b = &glyph->points[i];
+    return fmin(hypot(a->x - b->x, a->y - b->y) / 32, 1);
 }
 
 /** Move a glyph's points; returns how many there are. */
@@ -84,7 +90,7 @@ static int move_points(basin__random *random, const basin__glyph *glyph, knot *k
         double x = from->x / 100.0 - 0.3, y = from->y / 100.0;
         bool is_end = from->turn == BASIN__GLYPH_LIFT || n == 0 ||
                       glyph->points[n - 1].turn == BASIN__GLYPH_LIFT;
-        double spread = is_end ? h.end_jitter : h.jitter;
+        double spread = is_end ? h.end_jitter : h.jitter * nearness(glyph, n);
         y = pow(fmax(y, 0), h.balance);
         x *= 1 + h.taper * (y - 0.5);
         x += h.wave * sin(2 * PI * (h.cycles * y + h.turn));
@@ -100,7 +106,7 @@ static int move_points(basin__random *random, const basin__glyph *glyph, knot *k
 
 /** Width, slant and rotation of the whole. */
 static void place_points(basin__random *random, int digit, knot *knots, int n) {
-    double width = 1.12 * exp(basin__normal(random, 0.15));
+    double width = 1.15 * exp(basin__normal(random, 0.2));
     double slant =
         digit == 1 ? 0.2 + basin__normal(random, 0.28) : 0.16 + basin__normal(random, 0.2);
     double angle = basin__normal(random, 0.07);
@@ -152,11 +158,11 @@ static void trace(path *p, const knot *knots, int n) {
 /** The pen's half-width along the path, for a digit 20 pixels high. */
 static void press(basin__random *random, path *p) {
     double base = 1.22 * exp(basin__normal(random, 0.24));
-    base = fmin(fmax(base, 0.75), 2.1);
+    base = fmin(fmax(base, 0.75), 1.95);
     double waver = basin__uniform(random, 0, 0.14), cycles = basin__uniform(random, 0.6, 2.2);
     double start = basin__uniform(random, 0, 1);
     double nib = basin__uniform(random, -0.08, 0.14), nib_angle = basin__uniform(random, 0, PI);
-    double thin_end = basin__uniform(random, 0, 0.35);
+    double thin_end = basin__uniform(random, 0, 0.35), rough = basin__uniform(random, 0, 0.09);
     double at = 0;
     for (int i = 0; i < p->count; i++) {
         basin__pen_point *point = &p->points[i];
@@ -164,7 +170,7 @@ static void press(basin__random *random, path *p) {
         double dx = next->x - point->x, dy = next->y - point->y;
         at += sqrt(dx * dx + dy * dy);
         double pressure = 1 + waver * sin(2 * PI * (cycles * at + start)) +
-                          nib * cos(2 * (atan2(dy, dx) - nib_angle));
+                          nib * cos(2 * (atan2(dy, dx) - nib_angle)) + basin__normal(random, rough);
         int to_end = 0;
         while (to_end < STEPS && !p->points[i + to_end].is_last)
             to_end++;
@@ -173,8 +179,14 @@ static void press(basin__random *random, path *p) {
     }
 }
 
+/** The nearest whole number to `wanted` that leaves the ink inside the image. */
+static double whole_shift(double wanted, double room) {
+    double most = floor(fmax(room, 0));
+    return fmin(fmax(round(wanted), -most), most);
+}
+
 /** Scale and shift to the image: the ink's box to `box` pixels, its mass to the middle. */
-static void fit(path *p, int side, double *scale_out) {
+static void fit(path *p, int side) {
     double unit = side / 28.0, box = 20 * unit;
     double low_x = 1e9, high_x = -1e9, low_y = 1e9, high_y = -1e9, radius = 0;
     for (int i = 0; i < p->count; i++) {
@@ -200,12 +212,14 @@ static void fit(path *p, int side, double *scale_out) {
             mass_y += ink * 0.5 * (point->y + before->y);
         }
     }
-    double shift_x = 0.5 * side - round(mass_x / mass), shift_y = 0.5 * side - round(mass_y / mass);
+    double room_x = 0.5 * (side - (high_x - low_x) * scale) - radius - 1.2;
+    double room_y = 0.5 * (side - (high_y - low_y) * scale) - radius - 1.2;
+    double shift_x = 0.5 * side + whole_shift(-mass_x / mass, room_x);
+    double shift_y = 0.5 * side + whole_shift(-mass_y / mass, room_y);
     for (int i = 0; i < p->count; i++) {
         p->points[i].x += shift_x;
         p->points[i].y += shift_y;
     }
-    *scale_out = scale;
 }
 
 static int label_of(uint64_t stream, int64_t index) {
@@ -222,10 +236,9 @@ static int draw(const basin_data *data, uint64_t stream, int64_t index, float *x
     place_points(&random, digit, knots, n);
     trace(&p, knots, n);
     press(&random, &p);
-    double scale;
-    fit(&p, data->side, &scale);
+    fit(&p, data->side);
     memset(x, 0, (size_t)data->value_count * sizeof(float));
-    basin__pen_draw(x, data->side, p.points, p.count, 1.25);
+    basin__pen_draw(x, data->side, p.points, p.count, 1.1);
     basin__pen_quantise(x, data->side);
     return digit;
 }
