@@ -99,6 +99,25 @@ static void emit(writer *w, basin__instruction instruction) {
     group->instructions[group->instruction_count++] = instruction;
 }
 
+/** Offsets of all rows of a full tile in a value's memory, in the order of the group's phases. */
+static void list_rows(const basin__plan *plan, const basin__group *group, basin_value value,
+                      int32_t *row) {
+    const basin__place *place = &plan->places[value];
+    basin_shape shape = basin__plan_node(plan, value)->shape;
+    ptrdiff_t example = place->region == BASIN__REGION_TILE ? place->layout.example : 0;
+    ptrdiff_t line = shape.height == 1 ? 0 : place->layout.line;
+    ptrdiff_t pixel = shape.width == 1 ? 0 : place->layout.pixel;
+    for (int i = 0; i < group->phase_count; i++) {
+        const basin__phase *phase = &group->phases[i];
+        for (int n = 0; n < plan->tile; n++)
+            for (int p = 0; p < phase->pixels; p++) {
+                int at = phase->pixel ? phase->pixel[p] : p;
+                int y = at / group->shape.width, x = at % group->shape.width;
+                *row++ = (int32_t)(n * example + y * line + x * pixel);
+            }
+    }
+}
+
 /** Describe how rows of a value lie in memory; returns the operand's index. */
 static int add_operand(writer *w, basin_value value, bool is_store) {
     basin__group *group = w->group;
@@ -117,22 +136,17 @@ static int add_operand(writer *w, basin_value value, bool is_store) {
         group->operand_capacity = capacity;
     }
     basin__operand *operand = &group->operands[group->operand_count];
-    bool is_tile = place->region == BASIN__REGION_TILE;
     *operand = (basin__operand){.value = value};
-    operand->example = is_tile ? place->layout.example : 0;
     operand->is_channel_scalar = shape.channels == 1 && rows.channels > 1;
-    operand->channels = is_store || is_tile ? (int)place->layout.pixel : shape.channels;
-    operand->pixel = basin__alloc_array(w->plan->context, (size_t)(rows.height * rows.width),
-                                        sizeof *operand->pixel);
-    if (!operand->pixel) {
+    operand->channels =
+        is_store || place->region == BASIN__REGION_TILE ? (int)place->layout.pixel : shape.channels;
+    size_t count = (size_t)w->plan->tile * (size_t)(rows.height * rows.width);
+    operand->row = basin__alloc_array(w->plan->context, count, sizeof *operand->row);
+    if (!operand->row) {
         w->status = BASIN_ERROR_MEMORY;
         return 0;
     }
-    ptrdiff_t line = shape.height == 1 ? 0 : place->layout.line;
-    ptrdiff_t pixel = shape.width == 1 ? 0 : place->layout.pixel;
-    for (int y = 0; y < rows.height; y++)
-        for (int x = 0; x < rows.width; x++)
-            operand->pixel[y * rows.width + x] = (int32_t)(y * line + x * pixel);
+    list_rows(w->plan, group, value, operand->row);
     return group->operand_count++;
 }
 

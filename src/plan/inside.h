@@ -64,8 +64,9 @@ typedef struct basin__phase {
     int32_t *tap;           /* [taps] offsets in the input's elements */
     int16_t *tap_y, *tap_x; /* [taps] kernel coordinates of the tap's first weight */
     int pixels;             /* of one example */
-    int32_t *in_pixel;      /* [pixels] offset of the input row */
-    int32_t *out_pixel;     /* [pixels] y · width + x in the output */
+    int32_t *in_row;        /* [tile, pixels] offset of the input row; NULL without a root */
+    int32_t *pixel;         /* [pixels] y · width + x in the group's image; NULL: in order */
+    int first_row;          /* rows of a full tile in the phases before this one */
     int width;              /* output channels, padded */
     size_t packed;          /* offset of the packed weights in the shared block */
 } basin__phase;
@@ -97,8 +98,7 @@ typedef struct basin__instruction {
 /** A value a program reads or writes in memory. */
 typedef struct basin__operand {
     basin_value value;
-    int32_t *pixel;         /* [height·width of the group] offset of the pixel's row */
-    ptrdiff_t example;      /* stride from example to example, 0 for shared values */
+    int32_t *row;           /* [rows of a full tile, phase by phase] offset of each row */
     int channels;           /* elements that may be copied in a row */
     bool is_channel_scalar; /* one number for all channels */
 } basin__operand;
@@ -106,12 +106,12 @@ typedef struct basin__operand {
 typedef struct basin__group {
     basin_value root; /* BASIN_NO_VALUE: a program alone */
     basin__lowering lowering;
-    bool is_program;   /* rows go through the instructions (else the root runs as a whole op) */
-    basin_shape shape; /* of the rows */
-    basin__phase *phases;
+    bool is_program;      /* rows go through the instructions (else the root runs as a whole op) */
+    basin_shape shape;    /* of the rows */
+    basin__phase *phases; /* one without taps where there is no root */
     int phase_count;
-    int32_t *image_row, *gradient_row; /* LOWER_WEIGHT: offsets of every row of a full tile */
-    basin_value *halo;                 /* stored values of this group whose halo must be zeroed */
+    int32_t *other_row; /* [tile, pixels] LOWER_WEIGHT: the gradient's rows; SCATTER: the image's */
+    basin_value *halo;  /* stored values of this group whose halo must be zeroed */
     int halo_count;
     int packed_by; /* the group whose packed weights this one uses: its own index, mostly */
     int root_register;

@@ -123,11 +123,23 @@ static basin_status allocate_phase(basin__plan *plan, basin__phase *phase, int t
     phase->tap = basin__alloc_array(context, (size_t)taps, sizeof *phase->tap);
     phase->tap_y = basin__alloc_array(context, (size_t)taps, sizeof *phase->tap_y);
     phase->tap_x = basin__alloc_array(context, (size_t)taps, sizeof *phase->tap_x);
-    phase->in_pixel = basin__alloc_array(context, (size_t)pixels, sizeof *phase->in_pixel);
-    phase->out_pixel = basin__alloc_array(context, (size_t)pixels, sizeof *phase->out_pixel);
-    return phase->tap && phase->tap_y && phase->tap_x && phase->in_pixel && phase->out_pixel
-               ? BASIN_OK
-               : BASIN_ERROR_MEMORY;
+    phase->in_row =
+        basin__alloc_array(context, (size_t)plan->tile * (size_t)pixels, sizeof *phase->in_row);
+    return phase->tap && phase->tap_y && phase->tap_x && phase->in_row ? BASIN_OK
+                                                                       : BASIN_ERROR_MEMORY;
+}
+
+/**
+ * Offsets of the rows of a full tile: row (y, x) of each example's `height` × `width` grid lies at
+ * pixel (y · stride − pad, x · stride − pad).
+ */
+static void list_rows(const basin__plan *plan, const basin__layout *layout, int height, int width,
+                      int stride, int pad, int32_t *row) {
+    for (int n = 0; n < plan->tile; n++)
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+                *row++ = (int32_t)(n * layout->example + (y * stride - pad) * layout->line +
+                                   (x * stride - pad) * layout->pixel);
 }
 
 static basin_status lower_forward(basin__plan *plan, basin__group *group, const geometry *g) {
@@ -144,47 +156,32 @@ static basin_status lower_forward(basin__plan *plan, basin__group *group, const 
         phase->tap_x[t] = (int16_t)(t % columns);
         phase->tap[t] = (int32_t)(phase->tap_y[t] * in->line + phase->tap_x[t] * in->pixel);
     }
-    for (int p = 0; p < phase->pixels; p++) {
-        int y = p / g->out.width * g->stride - g->pad, x = p % g->out.width * g->stride - g->pad;
-        phase->in_pixel[p] = (int32_t)(y * in->line + x * in->pixel);
-        phase->out_pixel[p] = p;
-    }
+    list_rows(plan, in, g->out.height, g->out.width, g->stride, g->pad, phase->in_row);
     return BASIN_OK;
 }
 
-/** Offsets of all rows of a full tile, at the image's and at the gradient's side. */
-static basin_status lower_weight_rows(basin__plan *plan, basin__group *group, const geometry *g) {
-    const basin__layout *in = &plan->places[g->image].layout;
-    const basin__layout *out = &plan->places[g->output].layout;
-    const basin__phase *phase = &group->phases[0];
-    size_t rows = (size_t)plan->tile * (size_t)phase->pixels;
-    group->image_row = basin__alloc_array(plan->context, rows, sizeof *group->image_row);
-    group->gradient_row = basin__alloc_array(plan->context, rows, sizeof *group->gradient_row);
-    if (!group->image_row || !group->gradient_row)
+/** The rows at the other side of a weight gradient (the gradient's) or of a scatter (the image's).
+ */
+static basin_status list_other_rows(basin__plan *plan, basin__group *group, const geometry *g) {
+    size_t rows = (size_t)plan->tile * (size_t)group->phases[0].pixels;
+    group->other_row = basin__alloc_array(plan->context, rows, sizeof *group->other_row);
+    if (!group->other_row)
         return BASIN_ERROR_MEMORY;
-    for (int n = 0, r = 0; n < plan->tile; n++)
-        for (int p = 0; p < phase->pixels; p++, r++) {
-            int y = p / g->out.width, x = p % g->out.width;
-            group->image_row[r] = (int32_t)(n * in->example + phase->in_pixel[p]);
-            group->gradient_row[r] = (int32_t)(n * out->example + y * out->line + x * out->pixel);
-        }
+    bool is_scatter = group->lowering == BASIN__LOWER_SCATTER;
+    const basin__layout *layout = &plan->places[is_scatter ? g->image : g->output].layout;
+    list_rows(plan, layout, g->out.height, g->out.width, is_scatter ? g->stride : 1,
+              is_scatter ? g->pad : 0, group->other_row);
     return BASIN_OK;
 }
 
 static basin_status lower_scatter(basin__plan *plan, basin__group *group, const geometry *g) {
-    const basin__layout *out = &plan->places[g->output].layout;
     basin__phase *phase = &group->phases[0];
     BASIN_TRY(allocate_phase(plan, phase, 1, g->out.height * g->out.width));
     phase->run = g->weight.outer;
     phase->width = padded((int64_t)g->weight.height * g->weight.width * g->weight.channels);
-    const basin__layout *image = &plan->places[g->image].layout;
-    for (int p = 0; p < phase->pixels; p++) {
-        int y = p / g->out.width, x = p % g->out.width;
-        phase->in_pixel[p] = (int32_t)(y * out->line + x * out->pixel);
-        phase->out_pixel[p] = (int32_t)((y * g->stride - g->pad) * image->line +
-                                        (x * g->stride - g->pad) * image->pixel);
-    }
-    return BASIN_OK;
+    list_rows(plan, &plan->places[g->output].layout, g->out.height, g->out.width, 1, 0,
+              phase->in_row);
+    return list_other_rows(plan, group, g);
 }
 
 static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const geometry *g, int a,
@@ -193,6 +190,9 @@ static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const ge
     int rows = g->in.height > a ? (g->in.height - a + g->stride - 1) / g->stride : 0;
     int columns = g->in.width > b ? (g->in.width - b + g->stride - 1) / g->stride : 0;
     BASIN_TRY(allocate_phase(plan, phase, g->weight.height * g->weight.width, rows * columns));
+    phase->pixel = basin__alloc_array(plan->context, (size_t)phase->pixels, sizeof *phase->pixel);
+    if (!phase->pixel)
+        return BASIN_ERROR_MEMORY;
     phase->taps = 0;
     phase->run = g->weight.outer;
     phase->width = padded(g->weight.channels);
@@ -207,12 +207,19 @@ static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const ge
             phase->tap_x[t] = (int16_t)kx;
             phase->tap[t] = (int32_t)(dy * out->line + dx * out->pixel);
         }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++) {
-            int p = i * columns + j;
-            phase->in_pixel[p] = (int32_t)(i * out->line + j * out->pixel);
-            phase->out_pixel[p] = (i * g->stride + a) * g->in.width + j * g->stride + b;
-        }
+    list_rows(plan, out, rows, columns, 1, 0, phase->in_row);
+    for (int p = 0; p < phase->pixels; p++)
+        phase->pixel[p] = (p / columns * g->stride + a) * g->in.width + p % columns * g->stride + b;
+    return BASIN_OK;
+}
+
+static basin_status lower_phases(basin__plan *plan, basin__group *group, const geometry *g) {
+    int first_row = 0;
+    for (int i = 0; i < group->phase_count; i++) {
+        BASIN_TRY(lower_phase(plan, &group->phases[i], g, i / g->stride, i % g->stride));
+        group->phases[i].first_row = first_row;
+        first_row += plan->tile * group->phases[i].pixels;
+    }
     return BASIN_OK;
 }
 
@@ -247,29 +254,32 @@ static void place_packed(basin__plan *plan, basin__group *group) {
 }
 
 basin_status basin__lower_group(basin__plan *plan, basin__group *group) {
-    if (group->lowering == BASIN__LOWER_NONE)
+    bool is_lowered = group->lowering != BASIN__LOWER_NONE;
+    if (!is_lowered && !group->is_program)
         return BASIN_OK;
-    geometry g = geometry_of(plan, group->root);
+    geometry g = {.stride = 1};
+    if (is_lowered)
+        g = geometry_of(plan, group->root);
     group->phase_count = group->lowering == BASIN__LOWER_PHASES ? g.stride * g.stride : 1;
     group->phases =
         basin__alloc_array(plan->context, (size_t)group->phase_count, sizeof *group->phases);
     if (!group->phases)
         return BASIN_ERROR_MEMORY;
     switch (group->lowering) {
+    case BASIN__LOWER_NONE:
+        group->phases[0].pixels = group->shape.height * group->shape.width;
+        return BASIN_OK;
+    case BASIN__LOWER_WEIGHT:
+        BASIN_TRY(lower_forward(plan, group, &g));
+        return list_other_rows(plan, group, &g);
     case BASIN__LOWER_FORWARD:
         BASIN_TRY(lower_forward(plan, group, &g));
         break;
-    case BASIN__LOWER_WEIGHT:
-        BASIN_TRY(lower_forward(plan, group, &g));
-        return lower_weight_rows(plan, group, &g);
     case BASIN__LOWER_SCATTER:
         BASIN_TRY(lower_scatter(plan, group, &g));
         break;
     case BASIN__LOWER_PHASES:
-        for (int i = 0; i < group->phase_count; i++)
-            BASIN_TRY(lower_phase(plan, &group->phases[i], &g, i / g.stride, i % g.stride));
-        break;
-    case BASIN__LOWER_NONE:
+        BASIN_TRY(lower_phases(plan, group, &g));
         break;
     }
     place_packed(plan, group);

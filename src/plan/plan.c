@@ -229,6 +229,23 @@ static void choose_tile(basin__plan *plan, int wanted) {
         plan->tile = wanted;
 }
 
+/** Rows are reached by 32-bit offsets. */
+static basin_status check_sizes(const basin__plan *plan) {
+    for (int v = 0; v < plan->graph->count; v++) {
+        const basin__place *place = &plan->places[v];
+        if (place->region == BASIN__REGION_TILE &&
+            place->layout.example > INT32_MAX / (plan->tile + 1)) {
+            basin_shape shape = basin__plan_node(plan, v)->shape;
+            return basin__fail(
+                plan->context, BASIN_ERROR_UNSUPPORTED,
+                "a value of %d x %d x %d is too large: a tile of %d examples must "
+                "have fewer than 2^31 elements; use smaller images or fewer channels",
+                shape.height, shape.width, shape.channels, plan->tile);
+        }
+    }
+    return BASIN_OK;
+}
+
 static basin_status allocate(basin__plan *plan) {
     plan->shared = basin__alloc_array(plan->context, plan->shared_size + 1, plan->element);
     plan->worker_count = basin_context_thread_count(plan->context);
@@ -277,6 +294,7 @@ static basin_status compile(basin__plan *plan, const basin__plan_options *option
         basin__lower_halos(plan);
     place_all(plan);
     choose_tile(plan, options ? options->tile : 0);
+    BASIN_TRY(check_sizes(plan));
     for (int g = 0; g < plan->group_count; g++)
         BASIN_TRY(basin__lower_group(plan, &plan->groups[g]));
     BASIN_TRY(basin__plan_program(plan));
@@ -329,13 +347,12 @@ static void destroy_group(basin_context *context, basin__group *group) {
         basin__free(context, phase->tap);
         basin__free(context, phase->tap_y);
         basin__free(context, phase->tap_x);
-        basin__free(context, phase->in_pixel);
-        basin__free(context, phase->out_pixel);
+        basin__free(context, phase->in_row);
+        basin__free(context, phase->pixel);
     }
     for (int i = 0; i < group->operand_count; i++)
-        basin__free(context, group->operands[i].pixel);
-    basin__free(context, group->image_row);
-    basin__free(context, group->gradient_row);
+        basin__free(context, group->operands[i].row);
+    basin__free(context, group->other_row);
     basin__free(context, group->halo);
     basin__free(context, group->phases);
     basin__free(context, group->instructions);

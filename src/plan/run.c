@@ -10,12 +10,9 @@
 #include <math.h>
 #include <string.h>
 
-/** Rows of one block: which example and which pixel each is. */
+/** Rows [row, row + rows) of a full tile's, channels [first, first + width). */
 typedef struct block {
-    int rows, first, width; /* channels [first, first + width) */
-    int32_t example[BASIN__CONV_ROWS];
-    int32_t pixel[BASIN__CONV_ROWS]; /* in the group's image */
-    int32_t in[BASIN__CONV_ROWS];    /* the convolution's input rows */
+    int row, rows, first, width;
 } block;
 
 static float *register_at(const basin__plan *plan, unsigned char *workspace, int index) {
@@ -91,36 +88,25 @@ void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t
 
 /* ---- programs ---- */
 
-/** Offsets of a block's rows in an operand's memory, first channel included. */
-static void place_rows(const basin__operand *operand, const block *rows, int32_t *at) {
-    int32_t first = operand->is_channel_scalar ? 0 : rows->first;
-    for (int r = 0; r < rows->rows; r++)
-        at[r] =
-            (int32_t)(rows->example[r] * operand->example) + operand->pixel[rows->pixel[r]] + first;
-}
-
 static void load_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
                       unsigned char *workspace, float *out) {
     const float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    int32_t at[BASIN__CONV_ROWS];
-    place_rows(operand, rows, at);
+    const int32_t *row = operand->row + rows->row;
     if (!operand->is_channel_scalar) {
-        plan->kernels->load_rows(out, base, at, rows->rows, rows->width,
+        plan->kernels->load_rows(out, base + rows->first, row, rows->rows, rows->width,
                                  operand->channels - rows->first);
         return;
     }
     for (int r = 0; r < rows->rows; r++)
         for (int c = 0; c < rows->width; c++)
-            *out++ = base[at[r]];
+            *out++ = base[row[r]];
 }
 
 static void store_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
                        unsigned char *workspace, const float *in) {
     float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    int32_t at[BASIN__CONV_ROWS];
-    place_rows(operand, rows, at);
-    plan->kernels->store_rows(base, at, in, rows->rows, rows->width,
-                              operand->channels - rows->first);
+    plan->kernels->store_rows(base + rows->first, operand->row + rows->row, in, rows->rows,
+                              rows->width, operand->channels - rows->first);
 }
 
 static void run_program(const basin__plan *plan, const basin__group *group, const block *rows,
@@ -157,38 +143,17 @@ static int block_height(int total) {
     return (height + 5) / 6 * 6;
 }
 
-static void start_rows(block *rows, int first_row, int pixels, const int32_t *out_pixel) {
-    int example = first_row / pixels, pixel = first_row % pixels;
-    for (int r = 0; r < rows->rows; r++) {
-        rows->example[r] = example;
-        rows->pixel[r] = out_pixel ? out_pixel[pixel] : pixel;
-        if (++pixel == pixels) {
-            pixel = 0;
-            example++;
-        }
-    }
-}
-
 static void convolve(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
-                     block *rows, int first_row, unsigned char *workspace, float *out) {
+                     const block *rows, unsigned char *workspace, float *out) {
     if (phase->taps == 0) { /* pixels that no stride reaches */
         memset(out, 0, (size_t)(rows->rows * rows->width) * sizeof *out);
         return;
     }
     basin_value input = basin__plan_node(plan, group->root)->input[0];
-    ptrdiff_t stride = plan->places[input].layout.example;
-    int example = first_row / phase->pixels, pixel = first_row % phase->pixels;
-    for (int r = 0; r < rows->rows; r++) {
-        rows->in[r] = (int32_t)(example * stride + phase->in_pixel[pixel]);
-        if (++pixel == phase->pixels) {
-            pixel = 0;
-            example++;
-        }
-    }
     size_t k = (size_t)phase->taps * (size_t)phase->run;
     basin__conv_block call = {
         .in = basin__plan_data(plan, input, workspace, NULL),
-        .row = rows->in,
+        .row = phase->in_row + rows->row - phase->first_row,
         .rows = rows->rows,
         .tap = phase->tap,
         .taps = phase->taps,
@@ -201,26 +166,25 @@ static void convolve(const basin__plan *plan, const basin__group *group, const b
     plan->kernels->conv(&call);
 }
 
-/** All rows of one phase (or, without a root, of the group's image) through the program. */
+/** All rows of one phase through the program. */
 static void run_rows(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
                      int n, unsigned char *workspace) {
-    int pixels = phase ? phase->pixels : group->shape.height * group->shape.width;
-    int total = n * pixels;
+    int total = n * phase->pixels;
     if (total == 0)
         return;
     int height = block_height(total);
     int channels = (group->shape.channels + BASIN__CHANNEL_UNIT - 1) / BASIN__CHANNEL_UNIT *
                    BASIN__CHANNEL_UNIT;
+    float *out = register_at(plan, workspace, group->root_register);
     block rows;
     for (rows.first = 0; rows.first < channels; rows.first += BASIN__CONV_WIDTH) {
         rows.width =
             channels - rows.first < BASIN__CONV_WIDTH ? channels - rows.first : BASIN__CONV_WIDTH;
         for (int at = 0; at < total; at += height) {
+            rows.row = phase->first_row + at;
             rows.rows = total - at < height ? total - at : height;
-            start_rows(&rows, at, pixels, phase ? phase->out_pixel : NULL);
-            if (phase)
-                convolve(plan, group, phase, &rows, at, workspace,
-                         register_at(plan, workspace, group->root_register));
+            if (group->root != BASIN_NO_VALUE)
+                convolve(plan, group, phase, &rows, workspace, out);
             run_program(plan, group, &rows, workspace);
         }
     }
@@ -240,14 +204,11 @@ static void run_scatter(const basin__plan *plan, const basin__group *group, int 
     int total = n * phase->pixels, height = block_height(total);
     block rows = {.first = 0, .width = phase->width};
     for (int at = 0; at < total; at += height) {
+        rows.row = at;
         rows.rows = total - at < height ? total - at : height;
-        convolve(plan, group, phase, &rows, at, workspace, out);
-        start_rows(&rows, at, phase->pixels, phase->out_pixel);
-        int32_t to[BASIN__CONV_ROWS];
-        for (int r = 0; r < rows.rows; r++)
-            to[r] = (int32_t)(rows.example[r] * layout->example) + rows.pixel[r];
-        plan->kernels->scatter_rows(image, to, out, rows.rows, rows.width, weight.height * run, run,
-                                    layout->line);
+        convolve(plan, group, phase, &rows, workspace, out);
+        plan->kernels->scatter_rows(image, group->other_row + at, out, rows.rows, rows.width,
+                                    weight.height * run, run, layout->line);
     }
 }
 
@@ -257,9 +218,9 @@ static void run_weight(const basin__plan *plan, const basin__group *group, int n
     const basin__node *node = basin__plan_node(plan, group->root);
     basin__conv_weight_block call = {
         .in = basin__plan_data(plan, node->input[0], workspace, NULL),
-        .row = group->image_row,
+        .row = phase->in_row,
         .gradient = basin__plan_data(plan, node->input[1], workspace, NULL),
-        .gradient_row = group->gradient_row,
+        .gradient_row = group->other_row,
         .rows = (int64_t)n * phase->pixels,
         .tap = phase->tap,
         .taps = phase->taps,
@@ -278,8 +239,6 @@ static void run_group(const basin__plan *plan, const basin__group *group, int n,
         run_weight(plan, group, n, workspace, sums);
     else if (!group->is_program)
         basin__plan_call(plan, group->root, n, workspace, sums);
-    else if (group->root == BASIN_NO_VALUE)
-        run_rows(plan, group, NULL, n, workspace);
     else
         for (int p = 0; p < group->phase_count; p++)
             run_rows(plan, group, &group->phases[p], n, workspace);
