@@ -535,6 +535,67 @@ static void test_runs(void **unused) {
     for_each_table(check_runs);
 }
 
+/* ---- rows between memory and a block ---- */
+
+#define ROWS 7
+
+static void check_rows(const basin__cpu_kernels *kernels, int width, int valid) {
+    const int count = valid < width ? valid : width;
+    int32_t row[ROWS];
+    guarded base = guarded_make(ROWS * 70, NAN), block = guarded_make(ROWS * width, NAN);
+    for (int r = 0; r < ROWS; r++) {
+        row[r] = (ROWS - 1 - r) * 70 + r % 3;
+        for (int c = 0; c < count; c++)
+            base.data[row[r] + c] = any_number();
+    }
+    guarded copy = guarded_make(base.n, NAN);
+    kernels->load_rows(block.data, base.data, row, ROWS, width, valid);
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < width; c++)
+            assert_true(block.data[r * width + c] == (c < valid ? base.data[row[r] + c] : 0.0f));
+    kernels->store_rows(copy.data, row, block.data, ROWS, width, valid);
+    assert_true(same_bits(copy.data, base.data, base.n));
+    guarded_free(&base);
+    guarded_free(&block);
+    guarded_free(&copy);
+}
+
+/** Overlapping rows, so that their order counts. */
+static void check_scatter(const basin__cpu_kernels *kernels, int run, int lines) {
+    enum { WIDTH = 64, LINE = 30 };
+    const int count = run * lines;
+    int32_t row[ROWS];
+    guarded in = guarded_make(ROWS * WIDTH, NAN), got = guarded_make(LINE * 12, 0.0f);
+    guarded want = guarded_make(LINE * 12, 0.0f);
+    for (int r = 0; r < ROWS; r++) {
+        row[r] = r;
+        for (int i = 0; i < count; i++) {
+            in.data[r * WIDTH + i] = any_number();
+            want.data[row[r] + i / run * LINE + i % run] += in.data[r * WIDTH + i];
+        }
+    }
+    kernels->scatter_rows(got.data, row, in.data, ROWS, WIDTH, count, run, LINE);
+    assert_true(same_bits(got.data, want.data, got.n));
+    guarded_free(&in);
+    guarded_free(&got);
+    guarded_free(&want);
+}
+
+static void check_row_shapes(const basin__cpu_kernels *kernels) {
+    static const int valid[] = {1, 5, 16, 31, 48, 64, 100};
+    for (int width = 16; width <= 64; width += 16)
+        for (size_t i = 0; i < BASIN_COUNT(valid); i++)
+            check_rows(kernels, width, valid[i]);
+    for (int run = 1; run <= 12; run++)
+        for (int lines = 1; lines <= 5; lines++)
+            check_scatter(kernels, run, lines);
+}
+
+static void test_rows(void **unused) {
+    (void)unused;
+    for_each_table(check_row_shapes);
+}
+
 /* ---- noise ---- */
 
 /** The known answers published with Random123 (kat_vectors, philox4x32 10). */
@@ -745,10 +806,15 @@ int main(int argument_count, char **arguments) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),  cmocka_unit_test(test_conv_weight),
-        cmocka_unit_test(test_maps),  cmocka_unit_test(test_silu_both),
-        cmocka_unit_test(test_runs),  cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_noise), cmocka_unit_test(test_noise_is_normal),
+        cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_weight),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_silu_both),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_noise_is_normal),
         cmocka_unit_test(test_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

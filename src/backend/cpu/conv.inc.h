@@ -11,10 +11,15 @@
  * and every tile fetches a share of the next chunk ahead. A sum that is stored and loaded again
  * keeps its bits, so the chunks change none.
  *
- * The including file defines: vec, LANES, vec_zero, vec_load, vec_store, vec_broadcast,
- * vec_multiply_add(a, b, sum), prefetch(address), TILE_VECTORS (the widest tile), TILE_ROWS_1 …
- * (rows of a tile of that many vectors), TILE_WIDTH(width, vectors) (the block's width, a constant
- * where a tile is as wide as any block), tile_table, weight_tile_table by DEFINE_TILE.
+ * The including file defines
+ *   vec, LANES, vec_zero, vec_load, vec_store, vec_store_any, vec_broadcast,
+ *   vec_multiply_add(a, b, sum), prefetch(address);
+ *   TILE_VECTORS, TILE_ROWS_MAX   the largest tile,
+ *   TILE_ROWS                     rows of a tile of 0, 1, … vectors,
+ *   FOR_EACH_TILE(X)              X(rows, vectors) for every tile up to those,
+ *   TILE_WIDTH(width, vectors)    the block's width: a constant where a tile is as wide as blocks,
+ *   TILE_FETCHES_AHEAD(vectors)   whether tiles of that width fetch the next chunk,
+ *   PEAK_SUMS                     independent sums that keep the units busy, a multiple of 4.
  */
 
 /** Floats of weights in a chunk: half of a 48 KiB cache. */

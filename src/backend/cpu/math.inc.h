@@ -114,18 +114,16 @@ BASIN_INLINE void cos_sin_turn(uint32_t turn, float *cos_out, float *sin_out) {
     *sin_out = float_of(sin_bits ^ ((quarter & 2u) << 30));
 }
 
-/**
- * 1 / (1 + e) with e = e^−x, which is given too. Beyond ±87 as at ±87, where the result differs
- * from 0 or 1 by less than 2e-38.
- */
-BASIN_INLINE float sigmoid_with(float x, float *e) {
-    *e = exp_near(at_most(at_least(-x, -87.0f), 87.0f));
+/** σ = 1 / (1 + e) with e = e^−x, which is given too, where |x| ≤ 87. */
+BASIN_INLINE float sigmoid_near(float x, float *e) {
+    *e = exp_near(-x);
     return 1.0f / (1.0f + *e);
 }
 
+/** σ(x); beyond ±87 as at ±87, where it differs from 0 or 1 by less than 2e-38. */
 BASIN_INLINE float sigmoid_of(float x) {
     float e;
-    return sigmoid_with(x, &e);
+    return sigmoid_near(at_most(at_least(x, -87.0f), 87.0f), &e);
 }
 
 /**
@@ -134,8 +132,9 @@ BASIN_INLINE float sigmoid_of(float x) {
  */
 BASIN_INLINE float silu_with_slope(float x, float *slope) {
     float e;
-    const float s = sigmoid_with(x, &e), low = at_least(x, -87.0f);
-    *slope = MULTIPLY_ADD(at_most(low, 87.0f) * s, e * s, s);
+    const float low = at_least(x, -87.0f), near = at_most(low, 87.0f);
+    const float s = sigmoid_near(near, &e);
+    *slope = MULTIPLY_ADD(near * s, e * s, s);
     return low * s;
 }
 
