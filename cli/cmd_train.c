@@ -6,13 +6,12 @@
  * preset stands between the two.
  */
 #include "cli.h"
+#include "progress.h"
 #include "train/describe.h"
 #include "train/loop.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 typedef struct train_options {
     basin__train_values train; /* first: options.def's offsets are in it */
@@ -69,41 +68,15 @@ static basin_status make_settings(const basin__command *command, char **text) {
 /* ---- progress ---- */
 
 typedef struct display {
-    bool has_bar;
-    double drawn_s;
+    basin__bar bar;
     basin_train_progress last; /* the last report */
 } display;
-
-static double now_s(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void draw_bar(const basin_train_progress *progress) {
-    enum { WIDTH = 28 };
-    char bar[WIDTH + 1];
-    int full = (int)((double)WIDTH * (double)progress->update / (double)progress->update_count);
-    for (int i = 0; i < WIDTH; i++)
-        bar[i] = i < full ? '#' : '.';
-    bar[WIDTH] = 0;
-    long left = (long)progress->time_left_s;
-    /* the cursor goes back to the line's start, so that the next line of the log covers the bar */
-    fprintf(stderr, "\r\033[K[%s] %lld/%lld  %.3g/s  %ld:%02ld:%02ld left\r", bar,
-            (long long)progress->update, (long long)progress->update_count,
-            progress->updates_per_second, left / 3600, left / 60 % 60, left % 60);
-    fflush(stderr);
-}
 
 static bool show(void *user, const basin_train_progress *progress) {
     display *shown = user;
     if (progress->is_report)
         shown->last = *progress;
-    double now = now_s();
-    if (shown->has_bar && now - shown->drawn_s >= 0.1) {
-        draw_bar(progress);
-        shown->drawn_s = now;
-    }
+    basin__bar_show(&shown->bar, progress);
     return basin__signals_caught() == 0;
 }
 
@@ -159,9 +132,9 @@ static basin_status dry_run(basin__command *command, const basin_train_options *
     double seconds = 0;
     if (status == BASIN_OK) {
         print_facts(trainer, &facts);
-        double start = now_s();
+        double start = basin__seconds();
         status = basin__trainer_update(trainer);
-        seconds = now_s() - start;
+        seconds = basin__seconds() - start;
     }
     if (status == BASIN_OK) {
         const double update = facts.step_flops * (double)facts.chain_steps + facts.loss_flops;
@@ -182,15 +155,14 @@ static basin_status dry_run(basin__command *command, const basin_train_options *
 /* ---- the verb ---- */
 
 static basin_status train(basin__command *command, const basin_train_options *given) {
-    display shown = {.has_bar = !command->is_quiet && isatty(STDERR_FILENO)};
+    display shown = {.bar = basin__bar_make(!command->is_quiet)};
     basin_train_options options = *given;
     basin_energy *energy;
     options.progress = show;
     options.user = &shown;
     basin__signals_catch();
     basin_status status = basin_train(command->context, &options, &energy);
-    if (shown.has_bar)
-        fprintf(stderr, "\033[K");
+    basin__bar_end(&shown.bar);
     BASIN_TRY(status);
     basin_temperature temperature = basin_energy_temperature(energy);
     printf("run          %s\n", options.folder);
