@@ -677,6 +677,47 @@ static void test_loss_gradient(void **state) {
     basin_context_destroy(context);
 }
 
+/* One update and a folder, with each allocation failing in turn: an error, and nothing lost. */
+static void test_every_allocation_may_fail(void **state) {
+    (void)state;
+    char root[64], run[96];
+    test_folder_make(root);
+    folder_in(run, root, "run");
+    const char *settings =
+        "{\"network\": \"mlp\", \"hidden\": [3], \"updates\": 1, \"batch\": 2,"
+        " \"buffer_size\": 4, \"sample_count\": 1, \"sample_every\": 1, \"log_every\": 1,"
+        " \"n_steps\": 1, \"sample_steps\": 1}";
+    const float x[8] = {0, 0.5f, 1, 0, 1, 0, 0, 1};
+    for (long k = 0;; k++) {
+        test_heap heap = {.fail_at = k};
+        basin_context *context = test_context(&heap, 1);
+        basin_data *data = NULL;
+        basin_status status =
+            basin_data_from_memory(context, "x", 2, 2, 2, 1, true, x, NULL, &data);
+        if (status == BASIN_OK) {
+            basin_train_options options;
+            basin_train_options_init(&options);
+            options.settings = settings;
+            options.data = data;
+            options.folder = run;
+            options.folder_use = BASIN_TRAIN_REPLACE;
+            status = basin__train_with(context, &options, &stopped_clock, NULL);
+        }
+        basin_data_close(data);
+        if (heap.alive != heap.alive_at_start)
+            fail_msg("allocation %ld failed, and %ld were lost", k,
+                     heap.alive - heap.alive_at_start);
+        basin_context_destroy(context);
+        if (!heap.has_failed) {
+            assert_int_equal(status, BASIN_OK);
+            break;
+        }
+        if (status != BASIN_ERROR_MEMORY)
+            fail_msg("allocation %ld failed, and the status is %s", k, basin_status_name(status));
+    }
+    test_folder_remove(root);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slots_are_distinct),
@@ -697,6 +738,7 @@ int main(void) {
         cmocka_unit_test(test_resume_is_exact_with_a_queue),
         cmocka_unit_test(test_resume_is_exact_without_a_buffer),
         cmocka_unit_test(test_folders_in_the_way),
+        cmocka_unit_test(test_every_allocation_may_fail),
         cmocka_unit_test(test_a_full_disk_leaves_the_last_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,8 +96,10 @@ static basin_status make_energy(basin__trainer *trainer, basin_energy **out) {
         status = basin__options_from_json(context, &group, 1, options);
     json_decref(options);
     if (status == BASIN_OK)
-        return basin__energy_create(context, trainer->config.network, group, trainer->shape,
-                                    (uint64_t)trainer->config.train.seed, out);
+        status = basin__energy_create(context, trainer->config.network, group, trainer->shape,
+                                      (uint64_t)trainer->config.train.seed, out);
+    if (status == BASIN_OK)
+        return BASIN_OK;
     if (group.values != NULL)
         basin__options_reset(context, &group);
     basin__free(context, group.values);
