@@ -3,8 +3,8 @@
  * The portable table: a vector is four floats, which the compiler maps to the target's registers.
  * Without fused multiply-adds: results depend on no compiler and no processor.
  *
- * The reference table is here too: it shares noise and the chains' primitives, while convolutions
- * and maps are the plain loops of kernels_reference.c and of the ops.
+ * The reference table is here too: it shares rows, noise and the chains' primitives, while
+ * convolutions and maps are the plain loops of kernels_reference.c and of the ops.
  */
 #include "backend/cpu/kernels_isa.h"
 #include <string.h>
@@ -47,6 +47,9 @@ const basin__cpu_kernels basin__cpu_kernels_reference = {
     .conv = basin__conv_reference,
     .conv_weight = basin__conv_weight_reference,
     .silu_both = basin__silu_both_reference,
+    .load_rows = load_rows_f32,
+    .store_rows = store_rows_f32,
+    .scatter_rows = scatter_rows_f32,
     .run =
         {
 #define BASIN__OP(name) [BASIN__OP_##name] = basin__run_##name,
