@@ -90,7 +90,7 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
     BASIN_TRY(basin__sampler_from_energy(energy, options.sampler, &sampler, &group));
     basin_status status = read_settings(energy->context, options.settings, &group);
     if (status == BASIN_OK)
-        status = sampler->check(energy->context, group.values);
+        status = basin__sampler_check(energy->context, sampler, &group);
     if (status == BASIN_OK) {
         if (temperature != NULL)
             *temperature = sampler->temperature(group.values);

@@ -55,6 +55,10 @@ const basin__sampler_def *basin__sampler_find(const char *name);
  */
 void basin__sampler_range(basin__option_group *group, double low, double high);
 
+/** The sampler's check(), which may resolve options; one that the user gave must stay as given. */
+basin_status basin__sampler_check(basin_context *context, const basin__sampler_def *sampler,
+                                  const basin__option_group *group);
+
 typedef struct basin__chain_run {
     const basin__sampler_def *sampler;
     const void *options;

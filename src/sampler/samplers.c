@@ -36,3 +36,24 @@ void basin__sampler_range(basin__option_group *group, double low, double high) {
     set_unless_given(group, "box-low", low);
     set_unless_given(group, "box-high", high);
 }
+
+static double number_at(const basin__option_group *group, size_t i) {
+    return *(const double *)((const char *)group->values + group->options[i].offset);
+}
+
+basin_status basin__sampler_check(basin_context *context, const basin__sampler_def *sampler,
+                                  const basin__option_group *group) {
+    double given[64];
+    for (size_t i = 0; i < group->count; i++)
+        if (group->options[i].type == BASIN__OPTION_FLOAT)
+            given[i] = number_at(group, i);
+    BASIN_TRY(sampler->check(context, group->values));
+    for (size_t i = 0; i < group->count; i++)
+        if (group->options[i].type == BASIN__OPTION_FLOAT && (group->is_set >> i & 1) &&
+            (number_at(group, i) < given[i] || number_at(group, i) > given[i]))
+            return basin__fail(context, BASIN_ERROR_CONFIG,
+                               "%s is given as %g, and the other options of %s make it %g",
+                               group->options[i].name, given[i], sampler->name,
+                               number_at(group, i));
+    return BASIN_OK;
+}

@@ -188,5 +188,5 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",
                            (long long)train->buffer_size, (long long)train->batch);
-    return config->sampler->check(context, config->groups[BASIN__GROUP_SAMPLER].values);
+    return basin__sampler_check(context, config->sampler, &config->groups[BASIN__GROUP_SAMPLER]);
 }
