@@ -53,7 +53,7 @@ basin_status basin__demo_sample(basin__demo *demo) {
         snprintf(settings, sizeof(settings), "{\"n_steps\": %d}",
                  basin__demo_steps[stage] - before);
         options.settings = settings;
-        options.seed = demo->seed + (uint64_t)stage;
+        options.seed = demo->seed + 1 + (uint64_t)stage;
         options.is_started = stage > 0;
         if (stage > 0)
             memcpy(x, x - look, look * sizeof(float));
@@ -134,17 +134,23 @@ basin_status basin__demo_detect(basin__demo *demo, int64_t count) {
 
 /* ---- restoration ---- */
 
+/* Draw indices of the noise; the attempt is one that training never gets to. */
+typedef enum noise_use { FOR_CHOOSING, FOR_SHOWING } noise_use;
+#define LOOKING 0xFF
+
 /* The first strokes of a split and the same with noise. */
-static basin_status make_noisy(const basin__demo *demo, const char *specification, float *clean,
-                               float *noisy) {
+static basin_status make_noisy(const basin__demo *demo, noise_use use, float *clean, float *noisy) {
     const basin__cpu_kernels *kernels = basin__cpu_kernels_for(basin__context_isa(demo->context));
     const float std = (float)demo->noise_std * (demo->range.high - demo->range.low);
     basin_data *data;
-    BASIN_TRY(open_data(demo, specification, BASIN__DEMO_RESTORED, &data));
+    BASIN_TRY(open_data(demo, use == FOR_CHOOSING ? "strokes:valid" : "strokes:test",
+                        BASIN__DEMO_RESTORED, &data));
     for (int64_t i = 0; i < BASIN__DEMO_RESTORED; i++) {
         float *x = clean + i * demo->size, *y = noisy + i * demo->size;
-        basin__draw draw = {
-            .seed = demo->seed, .chain = (uint32_t)i, .purpose = BASIN__PURPOSE_DATA_NOISE};
+        basin__draw draw = {.seed = demo->seed,
+                            .draw = use,
+                            .chain = (uint32_t)i,
+                            .purpose = BASIN__PURPOSE_DATA_NOISE | LOOKING << 8};
         basin_data_get(data, i, x);
         basin__range_apply(demo->range, basin_data_describe(data), x, demo->size);
         kernels->normal(y, demo->size, &draw);
@@ -191,11 +197,10 @@ static basin_status descend(const basin__demo *demo, double weight, const float 
 static basin_status choose_weight(basin__demo *demo, float *const scratch[4]) {
     static const double weights[] = {400, 800, 1600, 3200, 6400, 12800};
     double best = -INFINITY;
-    BASIN_TRY(make_noisy(demo, "strokes:valid", scratch[0], scratch[1]));
+    BASIN_TRY(make_noisy(demo, FOR_CHOOSING, scratch[0], scratch[1]));
     for (size_t i = 0; i < BASIN_COUNT(weights); i++) {
         BASIN_TRY(descend(demo, weights[i], scratch[1], scratch[2], scratch[3]));
         double psnr = measure_psnr(demo, scratch[0], scratch[2]);
-
         if (psnr > best) {
             best = psnr;
             demo->weight = weights[i];
@@ -206,7 +211,7 @@ static basin_status choose_weight(basin__demo *demo, float *const scratch[4]) {
 
 static basin_status restore(basin__demo *demo, float *const scratch[4]) {
     BASIN_TRY(choose_weight(demo, scratch));
-    BASIN_TRY(make_noisy(demo, "strokes:test", demo->clean, demo->noisy));
+    BASIN_TRY(make_noisy(demo, FOR_SHOWING, demo->clean, demo->noisy));
     demo->psnr_noisy = measure_psnr(demo, demo->clean, demo->noisy);
     BASIN_TRY(descend(demo, demo->weight, demo->noisy, demo->restored, scratch[3]));
     demo->psnr_restored = measure_psnr(demo, demo->clean, demo->restored);

@@ -40,7 +40,7 @@ typedef struct basin__demo {
     double psnr_noisy, psnr_clamped, psnr_restored; /* dB, means over examples */
 } basin__demo;
 
-/** Run the chains and keep every look. Seeds are demo->seed, one higher for each look. */
+/** Run the chains and keep every look. Each look has a seed of its own, none of them training's. */
 basin_status basin__demo_sample(basin__demo *demo);
 /** AUROC of `count` held-out strokes against as many of each outside set. */
 basin_status basin__demo_detect(basin__demo *demo, int64_t count);
