@@ -21,7 +21,7 @@
 #define COLUMNS 16    /* of all grids in the combined picture */
 #define WALKS_SHOWN 3 /* chains shown on their way */
 #define ZOOM 3
-#define LOG_EVERY 25
+#define LOG_EVERY 50
 
 /* Small images and short chains from a persistent buffer leave time for many updates. */
 static const char recipe[] =
