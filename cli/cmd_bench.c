@@ -116,8 +116,9 @@ static basin_status time_chains(basin__command *command, basin_energy *energy,
     basin_context *context = command->context;
     const basin__sampler_def *sampler =
         basin__sampler_find(basin__command_choice(command, "sampler").name);
-    void *settings = basin__command_group(command, "sampler")->values;
-    BASIN_TRY(sampler->check(context, settings));
+    const basin__option_group *group = basin__command_group(command, "sampler");
+    const void *settings = group->values;
+    BASIN_TRY(basin__sampler_check(context, sampler, group));
     int64_t n = options->chains, size = basin_shape_count(energy->shape);
     float *x = basin__alloc_array(context, (size_t)(n * size), sizeof *x);
     double *times = basin__alloc_array(context, (size_t)options->rounds, sizeof *times);

@@ -55,7 +55,7 @@ static const basin__option table[] = {
 
 /** Reports over time, [capacity] each. */
 typedef struct curve {
-    double *update, *data, *negative, *held_out, *noise;
+    double *update, *data, *negative, *held_out;
     int64_t count, capacity;
 } curve;
 
@@ -73,7 +73,6 @@ static bool show(void *user, const basin_train_progress *progress) {
         c->data[c->count] = progress->energy_data;
         c->negative[c->count] = progress->energy_negative;
         c->held_out[c->count] = progress->energy_held_out;
-        c->noise[c->count] = progress->energy_noise;
         c->count++;
         seen->last = *progress;
     }
@@ -95,7 +94,7 @@ static basin_status make_settings(basin_context *context, const demo_options *op
 
 static basin_status make_curve(basin_context *context, int64_t updates, curve *c) {
     c->capacity = updates / LOG_EVERY + 1;
-    double **columns[] = {&c->update, &c->data, &c->negative, &c->held_out, &c->noise};
+    double **columns[] = {&c->update, &c->data, &c->negative, &c->held_out};
     for (size_t i = 0; i < BASIN_COUNT(columns); i++) {
         *columns[i] = basin__alloc_array(context, (size_t)c->capacity, sizeof(double));
         if (*columns[i] == NULL)
@@ -105,7 +104,7 @@ static basin_status make_curve(basin_context *context, int64_t updates, curve *c
 }
 
 static void free_curve(basin_context *context, curve *c) {
-    double *columns[] = {c->update, c->data, c->negative, c->held_out, c->noise};
+    double *columns[] = {c->update, c->data, c->negative, c->held_out};
     for (size_t i = 0; i < BASIN_COUNT(columns); i++)
         basin__free(context, columns[i]);
 }
@@ -179,8 +178,7 @@ static basin_status draw_samples(const basin__command *command, const basin__dem
 static basin_status draw_energies(const basin__command *command, const curve *c) {
     const basin__series series[] = {{"data", c->update, c->data, c->count},
                                     {"negatives", c->update, c->negative, c->count},
-                                    {"held-out data", c->update, c->held_out, c->count},
-                                    {"uniform noise", c->update, c->noise, c->count}};
+                                    {"held-out data", c->update, c->held_out, c->count}};
     char *path = path_in(command, "energies.png");
     basin_status status =
         path ? basin__chart_lines(command->context, path, "Mean energies while training", "update",
