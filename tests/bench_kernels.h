@@ -82,7 +82,7 @@ static void bench_conv(const basin__cpu_kernels *kernels, int taps, int run, int
         row[r] = r * step;
     for (int t = 0; t < taps; t++)
         tap[t] = t * line;
-    basin__conv_block block = {in, row, rows, tap, taps, run, weight, width, out};
+    basin__conv_block block = {in, row, rows, tap, taps, run, weight, NULL, width, out};
     double peak, rate = bench_rate(bench_conv_work, kernels, &block, &peak);
     printf("  conv        %2d x %3d x %3d, %3d rows  %6.1f GFLOP/s  %.3f of peak\n", taps, run,
            width, rows, rate * 1e-9, rate / peak);

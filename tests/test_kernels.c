@@ -16,7 +16,8 @@
 typedef struct conv_problem {
     int rows, taps, run, width;
     int32_t row[BASIN__CONV_ROWS], tap[32];
-    guarded in, weight;
+    guarded in, weight, start;
+    bool has_start;
 } conv_problem;
 
 /** Rows and taps anywhere (rows may overlap), NaN wherever no product reaches. */
@@ -27,6 +28,10 @@ static conv_problem conv_problem_make(int rows, int taps, int run, int width) {
     made.weight = guarded_make((int64_t)taps * run * width, 0.0f);
     for (int64_t i = 0; i < made.weight.n; i++)
         made.weight.data[i] = any_number();
+    made.start = guarded_make(width, 0.0f);
+    made.has_start = rows % 2 == 0;
+    for (int o = 0; o < width; o++)
+        made.start.data[o] = any_number();
     for (int r = 0; r < rows; r++)
         made.row[r] = any_below(span - run);
     for (int t = 0; t < taps; t++)
@@ -43,6 +48,7 @@ static conv_problem conv_problem_make(int rows, int taps, int run, int width) {
 static void conv_problem_free(conv_problem *problem) {
     guarded_free(&problem->in);
     guarded_free(&problem->weight);
+    guarded_free(&problem->start);
 }
 
 static basin__conv_block conv_problem_block(const conv_problem *p, int first, int rows,
@@ -54,13 +60,14 @@ static basin__conv_block conv_problem_block(const conv_problem *p, int first, in
                                .taps = p->taps,
                                .run = p->run,
                                .weight = p->weight.data,
+                               .start = p->has_start ? p->start.data : NULL,
                                .width = p->width,
                                .out = out};
 }
 
 static void check_conv_row(const conv_problem *p, int r, const float *out) {
     for (int o = 0; o < p->width; o++) {
-        double sum = 0, size = 0;
+        double sum = p->has_start ? (double)p->start.data[o] : 0, size = fabs(sum);
         for (int t = 0; t < p->taps; t++)
             for (int k = 0; k < p->run; k++) {
                 double product = (double)p->in.data[p->row[r] + p->tap[t] + k] *

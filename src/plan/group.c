@@ -51,6 +51,7 @@ basin_status basin__plan_group(basin__plan *plan) {
         basin__group *group = &plan->groups[plan->group_count];
         group->shape = node->shape;
         group->root = is_fusible ? BASIN_NO_VALUE : v;
+        group->start = BASIN_NO_VALUE;
         group->packed_by = plan->group_count;
         group->lowering = is_fusible ? BASIN__LOWER_NONE : basin__lowering_of(plan, v);
         group->is_program = is_fusible || group->lowering == BASIN__LOWER_FORWARD ||
@@ -248,13 +249,42 @@ static void write_map(writer *w, basin_value value) {
     finish(w, value, map.out);
 }
 
+/**
+ * A bias: if the root is only read by adding a shared vector to it, its sums start from that vector
+ * and the register holds the sum. Returns the value that the register then holds.
+ */
+static basin_value start_root(writer *w) {
+    basin__group *group = w->group;
+    basin_value reader = BASIN_NO_VALUE;
+    for (int v = group->root + 1; v < w->plan->graph->count; v++) {
+        const basin__node *node = basin__plan_node(w->plan, v);
+        for (int i = 0; w->plan->places[v].is_needed && i < node->input_count; i++)
+            if (node->input[i] == group->root) {
+                if (reader != BASIN_NO_VALUE)
+                    return group->root;
+                reader = v;
+            }
+    }
+    if (reader == BASIN_NO_VALUE || !is_member(w, reader) || w->plan->places[group->root].is_stored)
+        return group->root;
+    const basin__node *node = basin__plan_node(w->plan, reader);
+    basin_value other = node->input[node->input[0] == group->root];
+    if (node->op != BASIN__OP_add || w->plan->places[other].region == BASIN__REGION_TILE ||
+        !basin_shape_equal(basin__plan_node(w->plan, other)->shape,
+                           basin_shape_vector(group->shape.channels)))
+        return group->root;
+    group->start = other;
+    w->register_of[group->root] = group->root_register;
+    return reader;
+}
+
 static void write_program(writer *w) {
     for (int v = 0; v < w->plan->graph->count; v++) {
         if (!w->plan->places[v].is_needed || !is_member(w, v) || w->register_of[v] >= 0)
             continue;
         if (v == w->group->root) {
             w->group->root_register = take_register(w, v);
-            finish(w, v, w->group->root_register);
+            finish(w, start_root(w), w->group->root_register);
             continue;
         }
         basin_value partner = silu_partner(w, v);
@@ -282,6 +312,10 @@ basin_status basin__plan_program(basin__plan *plan) {
             writer w = {plan, group, g, holds, register_of, BASIN_OK};
             write_program(&w);
             status = w.status;
+        }
+        if (group->start != BASIN_NO_VALUE && status == BASIN_OK) {
+            group->start_offset = plan->shared_size;
+            plan->shared_size += (size_t)group->phases[0].width;
         }
         if (group->register_count > registers)
             registers = group->register_count;

@@ -115,6 +115,8 @@ typedef struct basin__group {
     int halo_count;
     int packed_by; /* the group whose packed weights this one uses: its own index, mostly */
     int root_register;
+    basin_value start;   /* a shared vector that is added to the root: where its sums start */
+    size_t start_offset; /* of its padded copy in the shared block */
     basin__instruction *instructions;
     int instruction_count, instruction_capacity;
     basin__operand *operands;

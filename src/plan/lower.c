@@ -333,9 +333,17 @@ static void pack_phase(basin__lowering lowering, const basin__phase *phase, basi
     }
 }
 
+static void pack_start(const basin__plan *plan, const basin__group *group) {
+    const float *from = basin__plan_data(plan, group->start, NULL, NULL);
+    float *to = (float *)(void *)plan->shared + group->start_offset;
+    memcpy(to, from, (size_t)group->shape.channels * sizeof *to); /* the rest stays zero */
+}
+
 void basin__pack_all(basin__plan *plan) {
     for (int i = 0; i < plan->group_count; i++) {
         const basin__group *group = &plan->groups[i];
+        if (group->start != BASIN_NO_VALUE)
+            pack_start(plan, group);
         if (group->packed_by != i || group->lowering == BASIN__LOWER_NONE ||
             group->lowering == BASIN__LOWER_WEIGHT)
             continue;

@@ -145,8 +145,12 @@ static int block_height(int total) {
 
 static void convolve(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
                      const block *rows, unsigned char *workspace, float *out) {
+    const float *start = NULL;
+    if (group->start != BASIN_NO_VALUE)
+        start = (const float *)(const void *)plan->shared + group->start_offset + rows->first;
     if (phase->taps == 0) { /* pixels that no stride reaches */
-        memset(out, 0, (size_t)(rows->rows * rows->width) * sizeof *out);
+        for (int i = 0; i < rows->rows * rows->width; i++)
+            out[i] = start ? start[i % rows->width] : 0.0f;
         return;
     }
     basin_value input = basin__plan_node(plan, group->root)->input[0];
@@ -160,6 +164,7 @@ static void convolve(const basin__plan *plan, const basin__group *group, const b
         .run = phase->run,
         .weight =
             (const float *)(const void *)plan->shared + phase->packed + (size_t)rows->first * k,
+        .start = start,
         .width = rows->width,
         .out = out,
     };

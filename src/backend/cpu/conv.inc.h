@@ -22,8 +22,8 @@
  *   PEAK_SUMS                     independent sums that keep the units busy, a multiple of 4.
  */
 
-/** Floats of weights in a chunk: half of a 48 KiB cache. */
-#define CHUNK_FLOATS 6144
+/** Floats of weights in a chunk: half of a 32 KiB cache. */
+#define CHUNK_FLOATS 4096
 /** Rows that a weight gradient block goes over while they are near. */
 #define WEIGHT_ROWS 64
 
@@ -33,7 +33,7 @@ typedef struct conv_chunk {
     int taps, run;
     const float *weight;
     int width;
-    bool is_first;      /* sums start from zero, else from what out holds */
+    const float *start; /* what the first chunk's sums start from; later ones: NULL, from out */
     const float *ahead; /* this call's share of the next chunk */
     ptrdiff_t ahead_step;
 } conv_chunk;
@@ -46,7 +46,7 @@ BASIN_INLINE void tile_run(const int rows, const int vectors, const conv_chunk *
     BASIN_UNROLL for (int r = 0; r < rows; r++) {
         in[r] = chunk->in + row[r];
         BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] =
-            chunk->is_first ? vec_zero() : vec_load(out + r * width + v * LANES);
+            vec_load(chunk->start ? chunk->start + v * LANES : out + r * width + v * LANES);
     }
     const float *weight = chunk->weight, *ahead = chunk->ahead;
     const ptrdiff_t ahead_step = chunk->ahead_step;
@@ -138,7 +138,7 @@ static void conv_chunk_run(const basin__conv_block *block, conv_chunk *chunk, in
     const int groups = (block->rows + tile_rows[widest] - 1) / tile_rows[widest];
     const int calls = groups * ((panels + widest - 1) / widest);
     const ptrdiff_t share = ((ptrdiff_t)next * block->width + calls - 1) / calls;
-    const float *const weight = chunk->weight;
+    const float *const weight = chunk->weight, *const start = chunk->start;
     const float *const ahead = weight + (ptrdiff_t)chunk->taps * chunk->run * block->width;
     chunk->ahead_step = next == 0 ? 0 : share / (chunk->taps * chunk->run);
     int call = 0;
@@ -148,6 +148,7 @@ static void conv_chunk_run(const basin__conv_block *block, conv_chunk *chunk, in
         float *out = block->out + (ptrdiff_t)first * block->width;
         for (int v = 0; v < panels; v += widest) {
             chunk->weight = weight + v * LANES;
+            chunk->start = start ? start + v * LANES : NULL;
             chunk->ahead = next == 0 ? weight : ahead + share * call++;
             tile_table[smaller(widest, panels - v)][rows](chunk, block->row + first,
                                                           out + v * LANES);
@@ -156,12 +157,13 @@ static void conv_chunk_run(const basin__conv_block *block, conv_chunk *chunk, in
 }
 
 static void conv_f32(const basin__conv_block *block) {
+    _Alignas(64) static const float zeros[BASIN__CONV_WIDTH];
     const int most = CHUNK_FLOATS / block->width;
     /* A long run is cut into even pieces; short runs are taken several taps at a time. */
     const int pieces = (block->run + most - 1) / most;
     const int taps = pieces > 1 ? 1 : smaller(block->taps, most / block->run);
     const float *weight = block->weight;
-    conv_chunk chunk = {.width = block->width, .is_first = true};
+    conv_chunk chunk = {.width = block->width, .start = block->start ? block->start : zeros};
     for (int t = 0; t < block->taps; t += taps) {
         for (int piece = 0; piece < pieces; piece++) {
             const int first = (int)((int64_t)piece * block->run / pieces);
@@ -175,7 +177,7 @@ static void conv_f32(const basin__conv_block *block) {
             const ptrdiff_t left =
                 block->weight + (ptrdiff_t)block->taps * block->run * block->width - weight;
             conv_chunk_run(block, &chunk, smaller(done, (int)(left / block->width)));
-            chunk.is_first = false;
+            chunk.start = NULL;
         }
     }
 }

@@ -12,7 +12,7 @@
  * all rows, from which `run` consecutive floats are multiplied with `run` rows
  * of packed weights:
  *
- *     out[r, o] = Σ_t Σ_k in[row[r] + tap[t] + k] · weight[t, k, o]
+ *     out[r, o] = start[o] + Σ_t Σ_k in[row[r] + tap[t] + k] · weight[t, k, o]
  *
  * This one form serves every kernel size and stride forward, and backward to
  * the input (a stride-s input gradient is s×s phases, each a stride-1
@@ -37,6 +37,7 @@ typedef struct basin__conv_block {
     const int32_t *tap; /* [taps] offsets in floats */
     int taps, run;
     const float *weight; /* [taps, run, width], aligned to 64 bytes */
+    const float *start;  /* [width], aligned to 64 bytes: a bias; NULL: zeros */
     int width;           /* a multiple of BASIN__CHANNEL_UNIT, at most BASIN__CONV_WIDTH */
     float *out;          /* [rows, width], dense, aligned to 64 bytes; overwritten */
 } basin__conv_block;

@@ -8,7 +8,7 @@
 void basin__conv_reference(const basin__conv_block *block) {
     for (int r = 0; r < block->rows; r++) {
         for (int o = 0; o < block->width; o++) {
-            double sum = 0.0;
+            double sum = block->start ? (double)block->start[o] : 0.0;
             for (int t = 0; t < block->taps; t++) {
                 const float *in = block->in + block->row[r] + block->tap[t];
                 const float *weight = block->weight + (ptrdiff_t)t * block->run * block->width + o;
