@@ -23,7 +23,8 @@ typedef enum basin_log_level { BASIN_LOG_DEBUG, BASIN_LOG_INFO, BASIN_LOG_WARNIN
 typedef struct basin_context_options {
     size_t size;      /**< sizeof(basin_context_options), set by init */
     int thread_count; /**< 0: affinity and cgroup quota decide */
-    const char *isa;  /**< "reference", "generic", "avx2", "avx512"; NULL: BASIN_CPU, else the best */
+    const char
+        *isa; /**< "reference", "generic", "avx2", "avx512"; NULL: BASIN_CPU, else the best */
     /** Allocate `bytes` aligned to 64, or NULL. NULL pointer here: the C library's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);

@@ -69,7 +69,8 @@ BASIN_API basin_value basin_graph_constant(basin_graph *graph, double number, ba
 /** The value a state takes after the next parameter step. */
 BASIN_API void basin_graph_set_next(basin_graph *graph, basin_value state, basin_value next);
 
-/* ---- the convolution family: z[y, x, o] = Σ x[y·stride + i − pad, x·stride + j − pad, c] w[o, i, j, c] ---- */
+/* ---- the convolution family: z[y, x, o] = Σ x[y·stride + i − pad, x·stride + j − pad, c] w[o, i,
+ * j, c] ---- */
 
 typedef struct basin_conv {
     int stride, pad;
