@@ -41,9 +41,11 @@ BASIN_API BASIN_MUST_CHECK basin_status basin_energy_create(basin_context *conte
  */
 typedef void basin_energy_function(void *user, int64_t n, const float *x, double *energies,
                                    float *gradient);
-BASIN_API BASIN_MUST_CHECK basin_status basin_energy_from_callback(
-    basin_context *context, int height, int width, int channels, basin_energy_function *function,
-    void *user, basin_energy **out);
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_from_callback(basin_context *context,
+                                                                   int height, int width,
+                                                                   int channels,
+                                                                   basin_energy_function *function,
+                                                                   void *user, basin_energy **out);
 
 /**
  * Load a model: a .safetensors file, or a run folder (its latest checkpoint's average).
@@ -61,7 +63,8 @@ BASIN_API void basin_energy_destroy(basin_energy *energy);
 BASIN_API void basin_energy_shape(const basin_energy *energy, int shape[3]);
 BASIN_API int64_t basin_energy_parameter_count(const basin_energy *energy);
 BASIN_API basin_temperature basin_energy_temperature(const basin_energy *energy);
-/** The range [low, high] of values the energy was trained on; [0, 1] where the model does not say. */
+/** The range [low, high] of values the energy was trained on; [0, 1] where the model does not say.
+ */
 BASIN_API void basin_energy_range(const basin_energy *energy, float *low, float *high);
 
 /**
