@@ -38,8 +38,8 @@ static const basin__option options_table[] = {
      "constant, inverted, rotated, shuffled-patches; may be given several times"},
     {"fit", BASIN__OPTION_TEXT, AT(fit), NULL, 0, 0, NULL, NULL,
      "What the PCA Gaussian is fitted on [the inside set's train split]"},
-    {"histogram", BASIN__OPTION_TEXT, AT(histogram), "ood.png", 0, 0, NULL, NULL,
-     "Write the sets' energy histograms as a PNG here; --histogram= writes none"},
+    {"histogram", BASIN__OPTION_TEXT, AT(histogram), NULL, 0, 0, NULL, NULL,
+     "Write the sets' energy histograms as a PNG here"},
     {"resamples", BASIN__OPTION_INT, AT(resamples), "1000", 0, 1e6, NULL, "draws",
      "Bootstrap resamples of the 95 % intervals; 0: no intervals"},
     BASIN__NETWORK_ROW,
@@ -258,7 +258,7 @@ static basin_status print_json(const comparison *all) {
 
 static basin_status draw_histogram(const comparison *all) {
     const char *path = all->options->histogram;
-    if (!path || !path[0])
+    if (!path)
         return BASIN_OK;
     basin__series *series =
         basin__alloc_array(all->context, (size_t)all->count, sizeof(basin__series));

@@ -154,6 +154,16 @@ static basin_status dry_run(basin__command *command, const basin_train_options *
 
 /* ---- the verb ---- */
 
+static void print_summary(const char *folder, const basin_train_progress *last,
+                          basin_temperature temperature) {
+    printf("run          %s\n", folder);
+    printf("updates      %lld, roll-backs %d\n", (long long)last->update, last->roll_backs);
+    printf("energies     data %.6g, negatives %.6g, held-out %.6g, noise %.6g\n", last->energy_data,
+           last->energy_negative, last->energy_held_out, last->energy_noise);
+    printf("temperature  %.6g (%s)\n", temperature.value,
+           temperature.is_exact ? "exact" : "nominal");
+}
+
 static basin_status train(basin__command *command, const basin_train_options *given) {
     display shown = {.bar = basin__bar_make(!command->is_quiet)};
     basin_train_options options = *given;
@@ -164,15 +174,8 @@ static basin_status train(basin__command *command, const basin_train_options *gi
     basin_status status = basin_train(command->context, &options, &energy);
     basin__bar_end(&shown.bar);
     BASIN_TRY(status);
-    basin_temperature temperature = basin_energy_temperature(energy);
-    printf("run          %s\n", options.folder);
-    printf("updates      %lld, roll-backs %d\n", (long long)shown.last.update,
-           shown.last.roll_backs);
-    printf("energies     data %.6g, negatives %.6g, held-out %.6g, noise %.6g\n",
-           shown.last.energy_data, shown.last.energy_negative, shown.last.energy_held_out,
-           shown.last.energy_noise);
-    printf("temperature  %.6g (%s)\n", temperature.value,
-           temperature.is_exact ? "exact" : "nominal");
+    if (!command->is_quiet)
+        print_summary(options.folder, &shown.last, basin_energy_temperature(energy));
     basin_energy_destroy(energy);
     return BASIN_OK;
 }
