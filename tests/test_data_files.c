@@ -393,7 +393,7 @@ static void test_cifar_broken(void **state) {
         assert_path_fails(f, names[i], BASIN_ERROR_FORMAT, "found 1 over");
     }
     put_batch(f, "empty.bin", 0, 0, 1, 0);
-    assert_path_fails(f, "empty.bin", BASIN_ERROR_FORMAT, "expected a multiple");
+    assert_path_fails(f, "empty.bin", BASIN_ERROR_FORMAT, "is empty: expected CIFAR records");
     unsigned char record[3073] = {77};
     put_file(f, "label.bin", record, sizeof(record));
     assert_path_fails(f, "label.bin", BASIN_ERROR_FORMAT, "byte 0: expected a label from 0 to 9");

@@ -8,7 +8,6 @@
  */
 #include "data/stream.h"
 #include "base/file.h"
-#include "io/bytes.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -196,13 +195,10 @@ uint64_t basin__stream_bytes_max(const basin__stream *stream) {
 }
 
 basin_status basin__stream_size(basin__stream *stream, uint64_t *bytes) {
-    unsigned char trailer[4];
-    *bytes = stream->file_bytes;
-    if (!stream->is_gzip)
-        return BASIN_OK;
-    if (stream->file_bytes < 18 || /* the least a gzip file has */
-        pread(stream->file, trailer, 4, (off_t)(stream->file_bytes - 4)) != 4)
-        return gzip_broken(stream, "is a gzip file that is cut short");
-    *bytes = basin__get_u32(trailer);
+    unsigned char drain[4096];
+    size_t got = stream->is_gzip ? sizeof(drain) : 0;
+    while (got == sizeof(drain))
+        BASIN_TRY(basin__stream_read(stream, drain, sizeof(drain), &got));
+    *bytes = stream->is_gzip ? stream->offset : stream->file_bytes;
     return BASIN_OK;
 }

@@ -40,7 +40,10 @@ basin_status basin__stream_end(basin__stream *stream);
 
 /** More than this cannot come out: the file's size, or what deflate can make of it. */
 uint64_t basin__stream_bytes_max(const basin__stream *stream);
-/** The unpacked size: the file's, or the one that the gzip trailer gives (modulo 2^32). */
+/**
+ * The size of a stream just opened: the file's, or what a gzip file holds. That is unpacked to its
+ * end, since its trailer tells the size of one member modulo 2^32, and of one cut short anything.
+ */
 basin_status basin__stream_size(basin__stream *stream, uint64_t *bytes);
 
 #endif
