@@ -95,10 +95,12 @@ basin_status basin__data_set_shape(basin_data *data, int64_t count, int64_t heig
                 height * width <= DATA_VALUES_MAX / channels &&
                 count <= DATA_VALUES_MAX / (height * width * channels);
     if (!fits)
-        return basin__fail(data->context, BASIN_ERROR_FORMAT,
-                           "data of %lld examples [%lld, %lld, %lld] are none or too many",
-                           (long long)count, (long long)height, (long long)width,
-                           (long long)channels);
+        return basin__fail(
+            data->context, BASIN_ERROR_FORMAT,
+            "%lld examples of %lld x %lld x %lld (height, width, channels): expected at "
+            "least one value, and at most %lld in all",
+            (long long)count, (long long)height, (long long)width, (long long)channels,
+            (long long)DATA_VALUES_MAX);
     data->info.count = count;
     data->info.height = (int)height;
     data->info.width = (int)width;

@@ -34,9 +34,10 @@ static basin_status set_shape(basin_data *data, const char *path, const basin__n
     if (!is_fitting)
         return wrong_shape(data, path, array);
     data->info.is_image = array->rank > 2;
-    if (array->rank == 2)
-        return basin__data_set_shape(data, count, 1, 1, dim[1]);
-    return basin__data_set_shape(data, count, dim[1], dim[2], array->rank == 4 ? dim[3] : 1);
+    basin_status status = array->rank == 2 ? basin__data_set_shape(data, count, 1, 1, dim[1])
+                                           : basin__data_set_shape(data, count, dim[1], dim[2],
+                                                                   array->rank == 4 ? dim[3] : 1);
+    return status == BASIN_OK ? status : basin__fail_in(data->context, status, path);
 }
 
 /** Points of bytes are numbers like any others. */

@@ -180,11 +180,38 @@ static bool parse_shape(const char *text, basin_shape *shape) {
     return true;
 }
 
+/** Read a number where the metadata has one; *value stays where it has not. */
+static basin_status read_number(const reading *from, const char *key, double *value) {
+    const char *text = meta(from, key);
+    if (!text || basin__parse_double(text, value))
+        return BASIN_OK;
+    return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                       "%s: metadata %s is '%s'; expected a finite number", from->path, key, text);
+}
+
+static basin_status check_numbers(const reading *from) {
+    double low = 0.0, high = 1.0, temperature = 1.0;
+    BASIN_TRY(read_number(from, "range_low", &low));
+    BASIN_TRY(read_number(from, "range_high", &high));
+    BASIN_TRY(read_number(from, "temperature", &temperature));
+    if (!((float)low < (float)high))
+        return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                           "%s: metadata range_low is %g and range_high %g; the first must be the "
+                           "lower",
+                           from->path, low, high);
+    if (temperature < 0.0)
+        return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                           "%s: metadata temperature is %g; expected 0 or more", from->path,
+                           temperature);
+    return BASIN_OK;
+}
+
 /** Network, options and shape as the metadata gives them. */
 static basin_status read_metadata(reading *from, const char *network) {
     const char *named = meta(from, "network"), *options = meta(from, "options");
     const char *shape = meta(from, "shape");
     BASIN_TRY(check_version(from));
+    BASIN_TRY(check_numbers(from));
     if (!named || !options || !shape)
         return basin__fail(from->context, BASIN_ERROR_FORMAT, "%s: metadata %s is missing",
                            from->path,
