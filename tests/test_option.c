@@ -112,6 +112,7 @@ static void test_messages(void **state) {
     assert_refused(f, "steps", "ten", "--steps ten is not an integer");
     assert_refused(f, "steps", "1.5", "--steps 1.5 is not an integer");
     assert_refused(f, "steps", "", "--steps '' is not an integer");
+    assert_refused(f, "steps", "1e30", "--steps 1e30 is out of range: 1 to 1000000");
     assert_refused(f, "step-size", "-0.5", "--step-size -0.5 is out of range: 0 to 10");
     assert_refused(f, "step-size", "nan", "--step-size nan is not a finite number");
     assert_refused(f, "scale", "0.25", "--scale 0.25 is out of range: 0.5 or more");
@@ -136,6 +137,8 @@ static void test_json_messages(void **state) {
         {"{\"steps\": null}", "steps null is no single value"},
         {"{\"widths\": {}}", "widths an object is no list"},
         {"{\"widths\": [[1]]}", "widths a list is no item of a list"},
+        {"{\"step_size\": 1, \"step-size\": 1}",
+         "step-size is there twice: with - and with _; keep one"},
         {"[]", "a configuration is a list; it must be an object of keys and values"},
     };
     fixture *f = *state;

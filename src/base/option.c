@@ -168,6 +168,19 @@ static basin_status set_from_value(const basin__option_field *field, const json_
     return basin__field_set(field, text, false);
 }
 
+/** Whether an earlier key says the same in another spelling: step_size and step-size. */
+static bool is_said_before(const json_t *object, const char *key) {
+    const char *other;
+    json_t *value;
+    json_object_foreach((json_t *)object, other, value) {
+        if (strcmp(other, key) == 0)
+            return false;
+        if (same_name(other, key))
+            return true;
+    }
+    return false;
+}
+
 basin_status basin__options_from_json(basin_context *context, basin__option_group *groups,
                                       size_t group_count, const json_t *object) {
     const char *key;
@@ -182,6 +195,9 @@ basin_status basin__options_from_json(basin_context *context, basin__option_grou
         const basin__option *option = basin__option_find(groups, group_count, key, &g);
         if (!option)
             return basin__option_unknown(context, groups, group_count, key, BASIN__SOURCE_KEY);
+        if (is_said_before(object, key))
+            return basin__fail(context, BASIN_ERROR_CONFIG,
+                               "%s is there twice: with - and with _; keep one", key);
         size_t index = (size_t)(option - groups[g].options);
         basin__option_field field = field_of(context, &groups[g], index, BASIN__SOURCE_KEY);
         BASIN_TRY(set_from_value(&field, value));

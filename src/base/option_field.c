@@ -98,10 +98,18 @@ static basin_status parse_flag(const basin__option_field *field, const char *tex
     return basin__field_fail(field, text, "neither true nor false");
 }
 
+/** "1000000" or "1e6"; past 2^53 a double skips integers, so that those need all their digits. */
 static basin_status parse_int(const basin__option_field *field, const char *text, int64_t *out) {
     int64_t value;
-    if (!basin__parse_int(text, &value))
-        return basin__field_fail(field, text, "not an integer");
+    double real;
+    if (!basin__parse_int(text, &value)) {
+        if (!basin__parse_double(text, &real) || trunc(real) < real || trunc(real) > real)
+            return basin__field_fail(field, text, "not an integer");
+        BASIN_TRY(check_range(field, real, text));
+        if (fabs(real) > 0x1p53)
+            return basin__field_fail(field, text, "past 2^53: write all its digits");
+        value = (int64_t)real;
+    }
     BASIN_TRY(check_range(field, (double)value, text));
     *out = value;
     return BASIN_OK;
