@@ -94,7 +94,9 @@ const basin__verb *basin__verb_find(const char *name);
 
 /** Print "basin <verb>: <the context's message>" to stderr; the exit code for `status`. */
 int basin__command_fail(const basin__command *command, basin_status status);
-/** The same with a message of its own, exit code BASIN__EXIT_USAGE. */
+/** Print to stderr as one line: control characters, a newline in a name say, become blanks. */
+void basin__print_line(const char *format, ...) BASIN_PRINTF(1, 2);
+/** As basin__command_fail with a message of its own, exit code BASIN__EXIT_USAGE. */
 int basin__command_usage(const basin__command *command, const char *format, ...) BASIN_PRINTF(2, 3);
 /** The group of options of the thing chosen for a kind, "network"; NULL if the verb has none. */
 basin__option_group *basin__command_group(basin__command *command, const char *kind);

@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define LINE_BYTES 1024 /* of a message */
+
 typedef struct common_options {
     char *config;
     int64_t threads;
@@ -134,10 +136,15 @@ static basin_status read_config(basin__command *command) {
     const char *path = peek_argv(command, "config");
     if (!path)
         return BASIN_OK;
-    BASIN_TRY(basin__config_read(command->context, path, &command->config));
-    if (!json_is_object(command->config) || json_object_get(command->config, "config"))
-        return basin__fail(command->context, BASIN_ERROR_CONFIG,
-                           "%s: keys and values are expected, without a key config", path);
+    basin_status status = basin__config_read(command->context, path, &command->config);
+    if (status != BASIN_OK) /* what is no YAML is a mistake in the configuration */
+        return status == BASIN_ERROR_FORMAT ? BASIN_ERROR_CONFIG : status;
+    static const char *const not_here[] = {"config", "help"};
+    for (size_t i = 0; i < BASIN_COUNT(not_here); i++)
+        if (json_object_get(command->config, not_here[i]))
+            return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                               "%s: %s is for the command line alone; remove it", path,
+                               not_here[i]);
     return BASIN_OK;
 }
 
@@ -333,12 +340,31 @@ int basin__command_fail(const basin__command *command, basin_status status) {
     return exit_code(status);
 }
 
-int basin__command_usage(const basin__command *command, const char *format, ...) {
+static void print_flat(const char *before, const char *format, va_list arguments) {
+    char line[LINE_BYTES];
+    int length = snprintf(line, sizeof(line), "%s", before);
+    size_t at = length < 0 ? 0 : (size_t)length;
+    if (at < sizeof(line))
+        vsnprintf(line + at, sizeof(line) - at, format, arguments);
+    for (char *letter = line; *letter; letter++)
+        if ((unsigned char)*letter < 0x20 || *letter == 0x7f)
+            *letter = ' ';
+    fprintf(stderr, "%s\n", line);
+}
+
+void basin__print_line(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "basin %s: ", command->verb->name);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    print_flat("", format, arguments);
+    va_end(arguments);
+}
+
+int basin__command_usage(const basin__command *command, const char *format, ...) {
+    char before[64];
+    va_list arguments;
+    va_start(arguments, format);
+    snprintf(before, sizeof(before), "basin %s: ", command->verb->name);
+    print_flat(before, format, arguments);
     va_end(arguments);
     return BASIN__EXIT_USAGE;
 }

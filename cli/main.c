@@ -97,9 +97,9 @@ static int run_verb(const basin__verb *verb, int argc, char **argv) {
 static int unknown_verb(const char *name) {
     const char *near = basin__suggest(name, basin__verb_count, verb_name, NULL);
     if (near)
-        fprintf(stderr, "basin: unknown verb %s; did you mean %s?\n", name, near);
+        basin__print_line("basin: unknown verb %s; did you mean %s?", name, near);
     else
-        fprintf(stderr, "basin: unknown verb %s; see basin help\n", name);
+        basin__print_line("basin: unknown verb %s; see basin help", name);
     return BASIN__EXIT_USAGE;
 }
 
@@ -119,7 +119,8 @@ static int dispatch(int argc, char **argv) {
 int main(int argc, char **argv) {
     int code = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "basin: cannot write to stdout: %s\n", strerror(errno));
+        fprintf(stderr, "basin%s%s: cannot write to stdout: %s\n", argc > 1 ? " " : "",
+                argc > 1 ? argv[1] : "", strerror(errno));
         return code == BASIN__EXIT_OK ? BASIN__EXIT_FAILURE : code;
     }
     return code;

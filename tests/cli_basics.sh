@@ -35,7 +35,7 @@ expect_error 2 \
     basin data a --out --json
 expect_error 2 "basin help: BASIN_CPU=pentium is unknown, or this processor lacks it; \
 use reference, generic, avx2 or avx512, or unset it" env BASIN_CPU=pentium basin help
-expect_error 1 "basin: cannot write to stdout: No space left on device" \
+expect_error 1 "basin help: cannot write to stdout: No space left on device" \
     sh -c 'basin help >/dev/full'
 
 echo 'shet: 4' >"$tmp/typo.yaml"
