@@ -4,6 +4,7 @@
  * inside, beside scores that need no model at all. An energy that does not beat
  * those has learned nothing that the sets needed.
  */
+#include "base/file.h"
 #include "eval/chart.h"
 #include "eval/metrics.h"
 #include "eval/outside.h"
@@ -280,6 +281,8 @@ static basin_status draw_histogram(const comparison *all) {
 
 static basin_status compare(comparison *all) {
     const ood_options *options = all->options;
+    if (options->histogram)
+        BASIN_TRY(basin__file_check_writable(all->context, options->histogram));
     BASIN_TRY(basin__model_and_data(all->command, &options->model, &options->choice, options->in,
                                     &all->energy, &all->sets[0].data));
     all->sets[0].info = basin_data_describe(all->sets[0].data);

@@ -177,7 +177,9 @@ static basin_status check_out(const sample_options *options, const basin_energy 
         return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                            "samples of %d x %d x %d are no pictures: write them with --out X.npy",
                            shape.height, shape.width, shape.channels);
-    if (as == FORM_FOLDER && basin__path_is_folder(options->out) && !options->force) {
+    if (as != FORM_FOLDER)
+        return basin__file_check_writable(energy->context, options->out);
+    if (basin__path_is_folder(options->out) && !options->force) {
         char **names;
         size_t count;
         BASIN_TRY(basin__folder_list(energy->context, options->out, &names, &count));
@@ -185,7 +187,7 @@ static basin_status check_out(const sample_options *options, const basin_energy 
             basin__free(energy->context, names[i]);
         basin__free(energy->context, names);
         if (count > 0)
-            return basin__fail(energy->context, BASIN_ERROR_IO,
+            return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                                "folder %s is not empty; --force writes into it", options->out);
     }
     return BASIN_OK;
@@ -223,7 +225,6 @@ static basin_status write_picture(const basin_energy *energy, const char *path, 
 
 static basin_status write_folder(const basin_energy *energy, const char *folder, const float *x,
                                  int64_t n) {
-    BASIN_TRY(basin__folder_create(energy->context, folder));
     int64_t size = basin_shape_count(energy->shape);
     for (int64_t i = 0; i < n; i++) {
         char *path = basin__format(energy->context, "%s%s%06lld.png", folder,
@@ -264,6 +265,8 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
     basin_status status = x && energies ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
         status = start(command, energy, x);
+    if (status == BASIN_OK && form_of(options->out) == FORM_FOLDER)
+        status = basin__folder_create(context, options->out); /* now, not after hours of chains */
     if (status == BASIN_OK)
         status = run_chains(command, energy, x, &temperature);
     if (status == BASIN_OK)

@@ -45,7 +45,7 @@ expect 2 "holds 32 chains; --n 33 asks for more" \
 expect 0 "temperature 1.25e-05" \
     basin sample --model "$run" --from strokes --n 3 --step-size 1 --out pictures/
 check "a folder holds one picture a sample" test -f pictures/000002.png -a ! -f pictures/000003.png
-expect 1 "is not empty; --force" basin sample --model "$run" --n 3 --out pictures/
+expect 2 "is not empty; --force" basin sample --model "$run" --n 3 --out pictures/
 expect 0 "pictures/: 3 samples" basin sample --model "$run" --n 3 --out pictures/ --force
 expect 2 "neither X.png, X.npy nor a folder" basin sample --model "$run" --out x.jpg
 expect 2 "did you mean --n-steps?" basin sample --model "$run" --n-stps 3

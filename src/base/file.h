@@ -43,6 +43,12 @@ void basin__writer_abort(basin__writer *writer);
 basin_status basin__file_write(basin_context *context, const char *path, const void *data,
                                size_t bytes);
 
+/**
+ * See that `path` can be written, before the work whose result goes there. Nothing changes; what
+ * fills up or is taken away later is told when it is written.
+ */
+basin_status basin__file_check_writable(basin_context *context, const char *path);
+
 /** Make a folder and its parents; fine if it is there. */
 basin_status basin__folder_create(basin_context *context, const char *path);
 /** Sorted names in a folder without "." and ".."; free each and the array with basin__free. */

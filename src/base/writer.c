@@ -239,3 +239,13 @@ basin_status basin__file_write(basin_context *context, const char *path, const v
     basin__writer_abort(writer);
     return status;
 }
+
+basin_status basin__file_check_writable(basin_context *context, const char *path) {
+    struct stat info;
+    basin__writer *writer;
+    if (stat(path, &info) == 0 && S_ISFIFO(info.st_mode))
+        return BASIN_OK; /* to open it would wait for a reader, and then leave that one alone */
+    BASIN_TRY(basin__writer_open(context, path, &writer));
+    basin__writer_abort(writer);
+    return BASIN_OK;
+}
