@@ -292,14 +292,60 @@ static basin_status find_latest(basin__trainer *trainer, char **folder) {
     return status;
 }
 
+/** The newest checkpoint but `but`, a folder's name or NULL; *name is NULL where there is none. */
+static basin_status find_other(basin__trainer *trainer, const char *but, char **name) {
+    char *path, **names;
+    size_t count;
+    long long newest = -1;
+    *name = NULL;
+    BASIN_TRY(basin__rundir_path(trainer, &path, "checkpoints"));
+    basin_status status = basin__folder_list(trainer->context, path, &names, &count);
+    basin__free(trainer->context, path);
+    BASIN_TRY(status);
+    for (size_t i = 0; i < count; i++) {
+        long long step = strncmp(names[i], "step-", 5) == 0 ? atoll(names[i] + 5) : -1;
+        bool is_newer = step > newest && (but == NULL || strcmp(names[i], but) != 0);
+        if (is_newer) {
+            basin__free(trainer->context, *name);
+            *name = names[i];
+            newest = step;
+        } else {
+            basin__free(trainer->context, names[i]);
+        }
+    }
+    basin__free(trainer->context, names);
+    return BASIN_OK;
+}
+
+/** Add to the message of a checkpoint that cannot be read that another one is there. */
+static basin_status tell_other(basin__trainer *trainer, basin_status status, const char *folder) {
+    const char *slash = folder != NULL ? strrchr(folder, '/') : NULL;
+    char *message = basin__strdup(trainer->context, basin_context_error(trainer->context));
+    char *other = NULL;
+    basin_status listed = find_other(trainer, slash != NULL ? slash + 1 : NULL, &other);
+    if (message != NULL && listed == BASIN_OK && other != NULL)
+        basin__fail(trainer->context, status,
+                    "%s; %s is there too: to go on from it, write that name into "
+                    "%s/checkpoints/latest",
+                    message, other, trainer->folder.path);
+    else if (message != NULL)
+        basin__fail(trainer->context, status, "%s", message);
+    basin__free(trainer->context, message);
+    basin__free(trainer->context, other);
+    return status;
+}
+
 basin_status basin__checkpoint_load(basin__trainer *trainer) {
-    char *folder;
-    BASIN_TRY(find_latest(trainer, &folder));
-    basin_status status = with_file(trainer, folder, "state.json", load_state);
+    char *folder = NULL;
+    basin_status status = find_latest(trainer, &folder);
+    if (status == BASIN_OK)
+        status = with_file(trainer, folder, "state.json", load_state);
     if (status == BASIN_OK)
         status = with_file(trainer, folder, "optimiser.safetensors", load_trained);
     if (status == BASIN_OK)
         status = with_file(trainer, folder, "buffer.safetensors", load_buffer);
+    if (status != BASIN_OK && status != BASIN_ERROR_MEMORY)
+        status = tell_other(trainer, status, folder);
     basin__free(trainer->context, folder);
     if (status == BASIN_OK) {
         trainer->saved_update = trainer->progress.update;
