@@ -108,6 +108,12 @@ bool basin__command_is_given(const basin__command *command, const char *option);
 basin_status basin__command_to_json(const basin__command *command, json_t *object);
 
 /**
+ * A name (a path, a class) as JSON text. JSON is UTF-8 and file names need not be: each byte that
+ * is none becomes U+FFFD. A new reference; NULL without memory.
+ */
+json_t *basin__json_name(const char *name);
+
+/**
  * From here on the first SIGINT or SIGTERM only sets a mark and the second one ends the process.
  */
 void basin__signals_catch(void);

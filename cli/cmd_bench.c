@@ -177,8 +177,9 @@ static int run(basin__command *command) {
                                     command->arguments[0]);
     basin_shape shape;
     if (!parse_shape(options->shape, &shape))
-        return basin__command_usage(
-            command, "--shape %s: expected HEIGHTxWIDTHxCHANNELS or one number", options->shape);
+        return basin__command_usage(command,
+                                    "--shape %.200s: expected HEIGHTxWIDTHxCHANNELS or one number",
+                                    options->shape);
     basin__option_group *group = basin__command_group(command, "network");
     json_t *settings = json_object();
     basin_status status =

@@ -122,14 +122,16 @@ static basin_status print_json(basin_context *context, const basin_data_info *in
     char name[128];
     for (int i = 0; i < info->class_count; i++) {
         class_name(info, i, name, sizeof(name));
-        json_object_set_new(classes, name, json_integer(found->class_counts[i]));
+        json_t *key = basin__json_name(name);
+        json_object_set_new(classes, json_string_value(key), json_integer(found->class_counts[i]));
+        json_decref(key);
     }
-    json_t *object =
-        json_pack("{s:s, s:I, s:[i,i,i], s:b, s:f, s:f, s:f, s:f, s:s, s:o}", "name", info->name,
-                  "examples", (json_int_t)info->count, "shape", info->height, info->width,
-                  info->channels, "is_image", (int)info->is_image, "low", found->low, "high",
-                  found->high, "mean", mean_of(found, info), "standard_deviation",
-                  deviation_of(found, info), "sha256", found->sha256, "classes", classes);
+    json_t *object = json_pack(
+        "{s:o, s:I, s:[i,i,i], s:b, s:f, s:f, s:f, s:f, s:s, s:o}", "name",
+        basin__json_name(info->name), "examples", (json_int_t)info->count, "shape", info->height,
+        info->width, info->channels, "is_image", (int)info->is_image, "low", found->low, "high",
+        found->high, "mean", mean_of(found, info), "standard_deviation", deviation_of(found, info),
+        "sha256", found->sha256, "classes", classes);
     if (!object)
         return basin__fail(context, BASIN_ERROR_FORMAT,
                            "the description cannot be written as JSON: a value is not finite or a "

@@ -80,9 +80,9 @@ static basin_status print_json(basin_energy *energy, const char *file, json_t *o
     basin_temperature temperature = basin_energy_temperature(energy);
     basin__range range = basin__energy_range(energy);
     json_t *all = json_pack(
-        "{s:s, s:s, s:O, s:[i,i,i], s:I, s:f, s:[f,f], s:{s:f, s:b}, s:s?, s:o, s:O, s:o}", "file",
-        file, "network", energy->network->name, "options", options, "shape", energy->shape.height,
-        energy->shape.width, energy->shape.channels, "parameter_count",
+        "{s:o, s:s, s:O, s:[i,i,i], s:I, s:f, s:[f,f], s:{s:f, s:b}, s:s?, s:o, s:O, s:o}", "file",
+        basin__json_name(file), "network", energy->network->name, "options", options, "shape",
+        energy->shape.height, energy->shape.width, energy->shape.channels, "parameter_count",
         (json_int_t)basin_energy_parameter_count(energy), "flops_per_step", flops, "range",
         (double)range.low, (double)range.high, "temperature", "value", temperature.value,
         "is_exact", temperature.is_exact, "sampler", basin__energy_noted(energy, "sampler"),

@@ -223,7 +223,7 @@ static json_t *json_interval(const basin__interval *of) {
 }
 
 static json_t *json_set(const set *of) {
-    return json_pack("{s:s, s:I, s:f, s:f}", "data", of->info->name, "count",
+    return json_pack("{s:o, s:I, s:f, s:f}", "data", basin__json_name(of->info->name), "count",
                      (json_int_t)of->info->count, "energy_mean", of->mean, "energy_std", of->std);
 }
 
@@ -245,8 +245,9 @@ static basin_status print_json(const comparison *all) {
     json_t *list = json_array();
     for (int i = 1; i < all->count; i++)
         json_array_append_new(list, json_outside(&all->sets[i]));
-    json_t *object = json_pack("{s:s, s:o, s:o}", "model", all->options->model.model, "inside",
-                               json_set(&all->sets[0]), "outside", list);
+    json_t *object =
+        json_pack("{s:o, s:o, s:o}", "model", basin__json_name(all->options->model.model), "inside",
+                  json_set(&all->sets[0]), "outside", list);
     char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
     if (!text)

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "io/config.h"
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LINE_BYTES 1024 /* of a message */
@@ -367,6 +368,27 @@ int basin__command_usage(const basin__command *command, const char *format, ...)
     print_flat(before, format, arguments);
     va_end(arguments);
     return BASIN__EXIT_USAGE;
+}
+
+json_t *basin__json_name(const char *name) {
+    json_t *value = json_string(name);
+    size_t length = strlen(name), used = 0, left = length;
+    char *text = value ? NULL : malloc(3 * length + 1);
+    while (text && left > 0) {
+        const char *at = name + length - left;
+        size_t part = left < 4 ? left : 4; /* the longest run of up to a letter that is UTF-8 */
+        json_t *letter = NULL;
+        while (part > 0 && !(letter = json_stringn(at, part)))
+            part--;
+        json_decref(letter);
+        memcpy(text + used, part > 0 ? at : "\xef\xbf\xbd", part > 0 ? part : 3);
+        used += part > 0 ? part : 3;
+        left -= part > 0 ? part : 1;
+    }
+    if (text)
+        value = json_stringn(text, used);
+    free(text);
+    return value;
 }
 
 const char *basin__suggest(const char *given, size_t count,

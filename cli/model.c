@@ -25,9 +25,9 @@ static basin_status parse_shape(const basin__command *command, const char *text,
     }
     if (count >= 2 && *rest == '\0')
         return BASIN_OK;
-    return basin__fail(command->context, BASIN_ERROR_CONFIG,
-                       "--shape %s is not HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, 28x28 for example",
-                       text);
+    return basin__fail(
+        command->context, BASIN_ERROR_CONFIG,
+        "--shape %.200s is not HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, 28x28 for example", text);
 }
 
 basin_status basin__model_load(const basin__command *command, const char *path,
@@ -89,7 +89,7 @@ void basin__print_json_number(double number) {
 }
 
 void basin__print_json_text(const char *text) {
-    json_t *value = json_string(text);
+    json_t *value = basin__json_name(text);
     char *quoted = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
     fputs(quoted ? quoted : "null", stdout);
     free(quoted);

@@ -11,6 +11,7 @@
 
 #define LABEL_BYTES 80
 #define WORD_BYTES 64
+#define GIVEN_BYTES 200 /* of a value in a message */
 
 void *basin__field_at(const basin__option_field *field) {
     return (char *)field->values + field->option->offset;
@@ -63,8 +64,8 @@ basin_status basin__field_fail(const basin__option_field *field, const char *giv
                                const char *wanted) {
     char label[LABEL_BYTES];
     write_label(label, field->option->name, field->source);
-    return basin__fail(field->context, BASIN_ERROR_CONFIG, "%s %s is %s", label,
-                       given[0] ? given : "''", wanted);
+    return basin__fail(field->context, BASIN_ERROR_CONFIG, "%s %.*s%s is %s", label, GIVEN_BYTES,
+                       given[0] ? given : "''", strlen(given) > GIVEN_BYTES ? "…" : "", wanted);
 }
 
 static basin_status check_range(const basin__option_field *field, double value, const char *given) {
