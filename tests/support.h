@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What several test programs share: a context whose allocator fails at a
- * chosen call and counts what is alive, and a temporary folder.
+ * chosen call and counts what is alive, a context of an instruction set, fixed
+ * numbers, and a temporary folder.
  *
  * To fail the k-th allocation for every k:
  *
@@ -71,6 +72,24 @@ static inline basin_context *test_context(test_heap *heap, int thread_count) {
     heap->alive_at_start = heap->alive;
     heap->is_armed = true;
     return context;
+}
+
+/** Number `index` of a fixed sequence, uniform in [-1, 1) (splitmix64). */
+static inline double test_number(uint64_t index) {
+    uint64_t z = (index + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1.0;
+}
+
+/** A context of an instruction set (NULL: the best); NULL where the processor lacks it. */
+static inline basin_context *test_context_on(const char *isa, int threads) {
+    basin_context_options options;
+    basin_context_options_init(&options);
+    options.isa = isa;
+    options.thread_count = threads;
+    basin_context *context = NULL;
+    return basin_context_create(&options, &context) == BASIN_OK ? context : NULL;
 }
 
 /** Make a fresh folder; `path` holds 64 bytes. */

@@ -8,23 +8,6 @@
 #include "support.h"
 #include <math.h>
 
-static double number(uint64_t index) {
-    uint64_t z = (index + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1.0;
-}
-
-/** NULL where the processor lacks the instruction set. */
-static basin_context *context_of(const char *isa, int threads) {
-    basin_context_options options;
-    basin_context_options_init(&options);
-    options.isa = isa;
-    options.thread_count = threads;
-    basin_context *context = NULL;
-    return basin_context_create(&options, &context) == BASIN_OK ? context : NULL;
-}
-
 static basin_energy *energy_of(basin_context *context, const char *network, const char *options,
                                int height, int width, int channels, uint64_t seed) {
     basin_energy *energy = NULL;
@@ -235,7 +218,7 @@ static void run_fixture(fixture_run *run) {
 }
 
 static void check_fixture(const char *isa, bool is_f64, double tolerance) {
-    basin_context *context = context_of(isa, 2);
+    basin_context *context = test_context_on(isa, 2);
     basin__safetensors file;
     if (!context) {
         print_message("this processor lacks %s\n", isa);
@@ -272,7 +255,7 @@ static void test_pytorch_f64(void **state) {
 /** Weight and bias in ±1/√fan_in, filling it; another seed gives other numbers. */
 static void test_start(void **state) {
     (void)state;
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     const char *options = "{\"base_channels\": 16}";
     basin_energy *energy = energy_of(context, "conv", options, 12, 12, 3, 7);
     basin_energy *same = energy_of(context, "conv", options, 12, 12, 3, 7);
@@ -309,7 +292,7 @@ static void test_start(void **state) {
 /** The seed network written as a list of layers computes the same. */
 static void test_sequential(void **state) {
     (void)state;
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     basin_energy *conv = energy_of(context, "conv", "{\"base_channels\": 4}", 8, 8, 2, 3);
     basin_energy *listed = energy_of(
         context, "sequential",
@@ -319,7 +302,7 @@ static void test_sequential(void **state) {
     float x[3 * 128], gradient[2][3 * 128];
     double energies[2][3];
     for (int i = 0; i < 3 * 128; i++)
-        x[i] = (float)number((uint64_t)i);
+        x[i] = (float)test_number((uint64_t)i);
     assert_int_equal(basin_energy_evaluate(conv, 3, x, energies[0], gradient[0]), BASIN_OK);
     assert_int_equal(basin_energy_evaluate(listed, 3, x, energies[1], gradient[1]), BASIN_OK);
     assert_memory_equal(energies[0], energies[1], sizeof(energies[0]));
@@ -358,7 +341,7 @@ static void test_mistakes(void **state) {
         {"sequential", "{\"layers\": [\"average-pool 3\"]}", 8, BASIN_ERROR_SHAPE, ""},
     };
     (void)state;
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     for (size_t i = 0; i < BASIN_COUNT(cases); i++) {
         basin_energy *energy;
         basin_status status = basin_energy_create(context, cases[i].network, cases[i].options,
@@ -376,7 +359,7 @@ static void test_mistakes(void **state) {
 /** Flatten keeps position, the mean does not: a shifted image has the same mean energy. */
 static void test_pool(void **state) {
     (void)state;
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     float x[2][16] = {{0}};
     double energies[2];
     x[0][5] = 1.0f;
@@ -412,13 +395,13 @@ static void square_energy(void *user, int64_t n, const float *x, double *energie
 static void test_callback(void **state) {
     enum { N = 1000 };
     (void)state;
-    basin_context *context = context_of(NULL, 3);
+    basin_context *context = test_context_on(NULL, 3);
     basin_energy *energy;
     double stiffness = 3.0;
     static float x[6 * N], gradient[6 * N];
     static double energies[N];
     for (int i = 0; i < 6 * N; i++)
-        x[i] = (float)number((uint64_t)i);
+        x[i] = (float)test_number((uint64_t)i);
     assert_int_equal(
         basin_energy_from_callback(context, 1, 2, 3, square_energy, &stiffness, &energy), BASIN_OK);
     assert_int_equal(basin_energy_evaluate(energy, N, x, energies, gradient), BASIN_OK);
@@ -449,9 +432,9 @@ static void test_evaluate(void **state) {
     const int threads[] = {1, 2, 5};
     (void)state;
     for (int i = 0; i < N * SIZE; i++)
-        x[i] = (float)number((uint64_t)i);
+        x[i] = (float)test_number((uint64_t)i);
     for (int t = 0; t < 3; t++) {
-        basin_context *context = context_of(NULL, threads[t]);
+        basin_context *context = test_context_on(NULL, threads[t]);
         basin_energy *energy = energy_of(context, "conv", "{\"base_channels\": 6}", 12, 12, 1, 2);
         assert_int_equal(basin_energy_evaluate(energy, N, x, energies[t], gradient[t]), BASIN_OK);
         assert_memory_equal(energies[t], energies[0], sizeof(energies[0]));
@@ -508,7 +491,7 @@ static double sigma_of(const float *matrix, int64_t rows, int64_t columns) {
     double *u = test_calloc((size_t)rows, sizeof(double));
     double *v = test_calloc((size_t)columns, sizeof(double)), sigma = 0.0;
     for (int64_t i = 0; i < rows; i++)
-        u[i] = number((uint64_t)i);
+        u[i] = test_number((uint64_t)i);
     for (int round = 0; round < 2000; round++) {
         double norm = 0.0;
         for (int64_t j = 0; j < columns; j++) {
@@ -539,7 +522,7 @@ static double sigma_of(const float *matrix, int64_t rows, int64_t columns) {
 static void test_spectral_norm(void **state) {
     (void)state;
     char folder[64], path[96];
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     basin_energy *loaded,
         *energy = energy_of(context, "conv",
                             "{\"base_channels\": 4, \"spectral_norm\": true, \"head_widths\": 5}",
@@ -549,7 +532,7 @@ static void test_spectral_norm(void **state) {
     test_folder_make(folder);
     snprintf(path, sizeof(path), "%s/m.safetensors", folder);
     for (int i = 0; i < 128; i++)
-        x[i] = (float)number((uint64_t)i);
+        x[i] = (float)test_number((uint64_t)i);
     iterate_states(energy, 1500);
     assert_int_equal(basin_energy_evaluate(energy, 2, x, energies[0], NULL), BASIN_OK);
     assert_int_equal(basin_energy_save(energy, path), BASIN_OK);
@@ -616,7 +599,7 @@ static void probe_check(probe *at, int i) {
 /** With v = Wᵀu/|Wᵀu|, σ = |Wᵀu|, whose gradient is u vᵀ: what stopping v gives. */
 static void test_spectral_gradient(void **state) {
     (void)state;
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     probe at = {.energy = energy_of(context, "conv",
                                     "{\"channels\": [3, 4], \"spectral_norm\": true, "
                                     "\"pool\": \"flatten\"}",
@@ -644,7 +627,7 @@ static void test_spectral_gradient(void **state) {
         basin__plan_bind(at.plan, list->items[i].name, at.data[i]);
     }
     for (int i = 0; i < 72; i++)
-        at.x[i] = number((uint64_t)i);
+        at.x[i] = test_number((uint64_t)i);
     for (int i = 0; i < list->count; i++)
         if (!list->items[i].is_state)
             probe_check(&at, i);

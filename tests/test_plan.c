@@ -6,30 +6,8 @@
  * tile.
  */
 #include "plan/plan.h"
+#include "support.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static double number(uint64_t index) {
-    uint64_t z = (index + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-52 - 1.0;
-}
-
-static basin_context *context_of(const char *isa, int threads) {
-    basin_context_options options;
-    basin_context_options_init(&options);
-    options.isa = isa;
-    options.thread_count = threads;
-    basin_context *context = NULL;
-    return basin_context_create(&options, &context) == BASIN_OK ? context : NULL;
-}
 
 /* ---- graphs to try ---- */
 
@@ -138,7 +116,7 @@ typedef struct answer {
 static void *fill(int64_t count, uint64_t seed, double scale, bool is_f64) {
     void *data = malloc((size_t)count * 8);
     for (int64_t i = 0; i < count; i++) {
-        float v = (float)(scale * number(seed * 1000003u + (uint64_t)i));
+        float v = (float)(scale * test_number(seed * 1000003u + (uint64_t)i));
         if (is_f64)
             ((double *)data)[i] = (double)v;
         else
@@ -213,11 +191,11 @@ static void test_fp32_equals_f64(void **state) {
     const char *levels[] = {"reference", "generic", "avx2", "avx512"};
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer exact;
-        basin_context *context = context_of("reference", 1);
+        basin_context *context = test_context_on("reference", 1);
         solve(context, &nets[k], 9, true, 0, &exact);
         basin_context_destroy(context);
         for (int i = 0; i < 4; i++) {
-            context = context_of(levels[i], 2);
+            context = test_context_on(levels[i], 2);
             if (!context)
                 continue; /* this processor lacks it */
             answer got;
@@ -241,7 +219,7 @@ static void test_same_bits(void **state) {
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer first = {0};
         for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-            basin_context *context = context_of(NULL, ways[i].threads);
+            basin_context *context = test_context_on(NULL, ways[i].threads);
             answer got;
             /* 50 examples: sixteen shards of three or four, partial tiles */
             solve(context, &nets[k], 50, false, ways[i].tile, &got);
@@ -265,7 +243,7 @@ static void test_same_bits(void **state) {
 
 static void test_errors(void **state) {
     (void)state;
-    basin_context *context = context_of(NULL, 1);
+    basin_context *context = test_context_on(NULL, 1);
     basin_graph *g;
     assert_int_equal(basin_graph_create(context, &g), BASIN_OK);
     basin_value x = basin_graph_input(g, "x", basin_shape_image(4, 4, 3));
