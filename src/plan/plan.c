@@ -11,7 +11,7 @@
 
 /** Working-set target of a tile in bytes: half of a common second-level cache. */
 #define TILE_BYTES (1 << 20)
-#define TILE_MIN 4
+#define TILE_MIN 2
 #define TILE_MAX 128
 
 static void mark_needed(basin__plan *plan) {
