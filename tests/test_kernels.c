@@ -65,13 +65,19 @@ static basin__conv_block conv_problem_block(const conv_problem *p, int first, in
                                .out = out};
 }
 
-static void check_conv_row(const conv_problem *p, int r, const float *out) {
+/** Weight of input k and output o, counted in panels. */
+static double conv_weight_at(const conv_problem *p, int panel, int k, int o) {
+    int first = o / panel * panel, width = p->width - first < panel ? p->width - first : panel;
+    return (double)p->weight.data[first * p->taps * p->run + k * width + o - first];
+}
+
+static void check_conv_row(const conv_problem *p, int panel, int r, const float *out) {
     for (int o = 0; o < p->width; o++) {
         double sum = p->has_start ? (double)p->start.data[o] : 0, size = fabs(sum);
         for (int t = 0; t < p->taps; t++)
             for (int k = 0; k < p->run; k++) {
                 double product = (double)p->in.data[p->row[r] + p->tap[t] + k] *
-                                 (double)p->weight.data[(t * p->run + k) * p->width + o];
+                                 conv_weight_at(p, panel, t * p->run + k, o);
                 sum += product;
                 size += fabs(product);
             }
@@ -87,7 +93,7 @@ static void check_conv(const basin__cpu_kernels *kernels, int rows, int taps, in
     basin__conv_block block = conv_problem_block(&problem, 0, rows, out.data);
     kernels->conv(&block);
     for (int r = 0; r<rows; r += rows> 8 ? 5 : 1)
-        check_conv_row(&problem, r, out.data + r * width);
+        check_conv_row(&problem, kernels->panel, r, out.data + r * width);
     int cut = rows / 3;
     guarded part = guarded_make((int64_t)(rows - cut) * width, NAN);
     block = conv_problem_block(&problem, cut, rows - cut, part.data);

@@ -313,14 +313,13 @@ static int output_count(basin__lowering lowering, basin_shape w) {
                                              : w.outer;
 }
 
-/** Blocks of up to 64 outputs, each [taps, run, width]; outputs beyond the last are zero. */
-static void pack_phase(basin__lowering lowering, const basin__phase *phase, basin_shape w,
-                       const float *dense, float *packed) {
+/** Panels of outputs, each [taps, run, panel]; outputs beyond the last are zero. */
+static void pack_phase(int panel, basin__lowering lowering, const basin__phase *phase,
+                       basin_shape w, const float *dense, float *packed) {
     int outputs = output_count(lowering, w);
     ptrdiff_t step = output_step(lowering, w);
-    for (int first = 0; first < phase->width; first += BASIN__CONV_WIDTH) {
-        int width =
-            phase->width - first < BASIN__CONV_WIDTH ? phase->width - first : BASIN__CONV_WIDTH;
+    for (int first = 0; first < phase->width; first += panel) {
+        int width = phase->width - first < panel ? phase->width - first : panel;
         int valid = outputs - first < width ? outputs - first : width;
         for (int t = 0; t < phase->taps; t++)
             for (int k = 0; k < phase->run; k++, packed += width) {
@@ -351,7 +350,7 @@ void basin__pack_all(basin__plan *plan) {
         basin_shape shape = basin__plan_node(plan, weight)->shape;
         const float *dense = basin__plan_data(plan, weight, NULL, NULL);
         for (int p = 0; p < group->phase_count; p++)
-            pack_phase(group->lowering, &group->phases[p], shape, dense,
+            pack_phase(plan->kernels->panel, group->lowering, &group->phases[p], shape, dense,
                        (float *)(void *)plan->shared + group->phases[p].packed);
     }
 }

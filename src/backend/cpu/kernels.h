@@ -36,7 +36,7 @@ typedef struct basin__conv_block {
     int rows;           /* 1 … BASIN__CONV_ROWS */
     const int32_t *tap; /* [taps] offsets in floats */
     int taps, run;
-    const float *weight; /* [taps, run, width], aligned to 64 bytes */
+    const float *weight; /* panels side by side: see `panel`; aligned to 64 bytes */
     const float *start;  /* [width], aligned to 64 bytes: a bias; NULL: zeros */
     int width;           /* a multiple of BASIN__CHANNEL_UNIT, at most BASIN__CONV_WIDTH */
     float *out;          /* [rows, width], dense, aligned to 64 bytes; overwritten */
@@ -72,6 +72,11 @@ typedef struct basin__draw {
 } basin__draw;
 
 typedef struct basin__cpu_kernels {
+    /**
+     * Output channels of a panel: a convolution's weights are cut into panels of so many, each
+     * [taps, run, panel], the last one as narrow as what is left. Divides BASIN__CONV_WIDTH.
+     */
+    int panel;
     void (*conv)(const basin__conv_block *block);
     void (*conv_weight)(const basin__conv_weight_block *block);
     /** Element by element; NULL for ops that are not (or have no kernel, and run as reference). */

@@ -29,6 +29,7 @@
 #define RUN_OF(name) SECOND_OF(OWN_##name, basin__run_##name, ~)
 
 const basin__cpu_kernels KERNEL_TABLE = {
+    .panel = PANEL,
     .conv = conv_f32,
     .conv_weight = conv_weight_f32,
     .map =

@@ -21,8 +21,6 @@ typedef __m256 vec;
 #define PEAK_SUMS 12
 
 #define TILE_VECTORS 2
-#define TILE_WIDTH(width, vectors) (width)
-#define TILE_FETCHES_AHEAD(vectors) true
 #define TILE_ROWS_MAX 6
 #define TILE_ROWS                                                                                  \
     { 0, 6, 6 }

@@ -34,8 +34,6 @@ BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) { return sum + a * b; }
 #define PEAK_SUMS 12
 
 #define TILE_VECTORS 2
-#define TILE_WIDTH(width, vectors) (width)
-#define TILE_FETCHES_AHEAD(vectors) false
 #define TILE_ROWS_MAX 4
 #define TILE_ROWS                                                                                  \
     { 0, 4, 4 }
@@ -44,6 +42,7 @@ BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) { return sum + a * b; }
 #include "backend/cpu/kernels.inc.h"
 
 const basin__cpu_kernels basin__cpu_kernels_reference = {
+    .panel = BASIN__CONV_WIDTH,
     .conv = basin__conv_reference,
     .conv_weight = basin__conv_weight_reference,
     .silu_both = basin__silu_both_reference,
