@@ -21,8 +21,9 @@
 #define BASIN_INDEPENDENT _Pragma("GCC ivdep")
 #define BASIN_UNROLL _Pragma("GCC unroll 32")
 #endif
-/** Declare a type of four floats with +, − and · element by element, on any target. */
-#define BASIN_FOUR_FLOATS(name) typedef float name __attribute__((vector_size(16)))
+/** Declare a vector of `count` elements, with operators element by element, on any target. */
+#define BASIN_VECTOR(name, element, count)                                                         \
+    typedef element name __attribute__((vector_size(sizeof(element) * (count))))
 #define BASIN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /** Whether the processor has a feature, "avx2" for example: a literal. */

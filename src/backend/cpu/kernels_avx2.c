@@ -15,6 +15,9 @@ typedef __m256 vec;
 #define vec_store_any(address, x) _mm256_storeu_ps(address, x)
 #define vec_broadcast(address) _mm256_set1_ps(*(address))
 #define vec_multiply_add(a, b, sum) _mm256_fmadd_ps(a, b, sum)
+BASIN_VECTOR(wide, uint64_t, 4);
+#define WIDE_LANES 4
+#define wide_multiply(a, b) (wide) _mm256_mul_epu32((__m256i)(a), (__m256i)(b))
 #define prefetch(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
 
 #define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)

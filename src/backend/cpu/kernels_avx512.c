@@ -15,6 +15,9 @@ typedef __m512 vec;
 #define vec_store_any(address, x) _mm512_storeu_ps(address, x)
 #define vec_broadcast(address) _mm512_set1_ps(*(address))
 #define vec_multiply_add(a, b, sum) _mm512_fmadd_ps(a, b, sum)
+BASIN_VECTOR(wide, uint64_t, 8);
+#define WIDE_LANES 8
+#define wide_multiply(a, b) (wide) _mm512_mul_epu32((__m512i)(a), (__m512i)(b))
 #define prefetch(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
 
 #define MULTIPLY_ADD(a, b, c) fmaf(a, b, c)

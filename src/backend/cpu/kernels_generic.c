@@ -9,8 +9,10 @@
 #include "backend/cpu/kernels_isa.h"
 #include <string.h>
 
-BASIN_FOUR_FLOATS(vec);
+BASIN_VECTOR(vec, float, 4);
 #define LANES 4
+BASIN_VECTOR(wide, uint64_t, 2);
+#define WIDE_LANES 2
 
 BASIN_INLINE vec vec_broadcast(const float *address) {
     return (vec){*address, *address, *address, *address};
@@ -28,6 +30,7 @@ BASIN_INLINE void vec_store(float *address, vec x) { memcpy(address, &x, sizeof 
 
 BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) { return sum + a * b; }
 
+#define wide_multiply(a, b) (((a)&0xFFFFFFFFu) * ((b)&0xFFFFFFFFu))
 #define vec_store_any(address, x) vec_store(address, x)
 #define prefetch(address) (void)(address)
 #define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))

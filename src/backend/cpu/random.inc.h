@@ -2,27 +2,59 @@
 /*
  * Noise, written once and compiled for each instruction set, with the same bits on all: sixteen
  * Philox blocks side by side give a group of 64 elements (see rng/philox.h).
+ *
+ * A block's four words are carried in 64-bit lanes, of which the upper halves may hold anything:
+ * only the products look at them, and take the lower ones. The including file defines
+ *   wide, a vector of WIDE_LANES lanes, and
+ *   wide_multiply(a, b), the 64-bit products of their lower halves.
  */
 #include "rng/philox.h"
 
 #define GROUP_BLOCKS 16
 #define GROUP 64
 
+/** Vectors that go through the rounds together: a product's latency hides behind the others. */
+#define WIDE_VECTORS 2
+
+/** Ten rounds on WIDE_VECTORS · WIDE_LANES counters: basin__philox(), lane by lane. */
+BASIN_INLINE void philox_wide(uint64_t key, wide c[4][WIDE_VECTORS]) {
+    const wide zero = {0}, first = zero + 0xD2511F53u, second = zero + 0xCD9E8D57u;
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    BASIN_UNROLL for (int round = 0; round < 10; round++) {
+        BASIN_UNROLL for (int v = 0; v < WIDE_VECTORS; v++) {
+            const wide a = wide_multiply(first, c[0][v]), b = wide_multiply(second, c[2][v]);
+            c[0][v] = b >> 32 ^ c[1][v] ^ (zero + k0);
+            c[2][v] = a >> 32 ^ c[3][v] ^ (zero + k1);
+            c[1][v] = b;
+            c[3][v] = a;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+}
+
 static void philox_group(const basin__draw *draw, int64_t group,
                          uint32_t word[restrict 4][GROUP_BLOCKS]) {
-    const uint32_t key[2] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32)};
-    const uint32_t first = (uint32_t)group * GROUP_BLOCKS, chain = draw->chain;
-    const uint32_t low = (uint32_t)draw->draw;
+    static const uint64_t lanes[] = {0, 1, 2, 3, 4, 5, 6, 7};
     const uint32_t high = (uint32_t)(draw->draw >> 32 & 0xFFFFu) | (uint32_t)draw->purpose << 16;
-    for (uint32_t i = 0; i < GROUP_BLOCKS; i++) {
-        const uint32_t counter[4] = {first + i, chain, low, high};
-        uint32_t out[4];
-        basin__philox(key, counter, out);
-        word[0][i] = out[0];
-        word[1][i] = out[1];
-        word[2][i] = out[2];
-        word[3][i] = out[3];
+    const wide zero = {0};
+    uint64_t lane[4][GROUP_BLOCKS];
+    wide index;
+    memcpy(&index, lanes, sizeof index);
+    for (int i = 0; i < GROUP_BLOCKS; i += WIDE_VECTORS * WIDE_LANES) {
+        wide c[4][WIDE_VECTORS];
+        BASIN_UNROLL for (int v = 0; v < WIDE_VECTORS; v++) {
+            c[0][v] = index + (uint32_t)(group * GROUP_BLOCKS + i + v * WIDE_LANES);
+            c[1][v] = zero + draw->chain;
+            c[2][v] = zero + (uint32_t)draw->draw;
+            c[3][v] = zero + high;
+        }
+        philox_wide(draw->seed, c);
+        BASIN_UNROLL for (int w = 0; w < 4; w++) memcpy(&lane[w][i], c[w], sizeof c[w]);
     }
+    for (int w = 0; w < 4; w++)
+        for (int i = 0; i < GROUP_BLOCKS; i++)
+            word[w][i] = (uint32_t)lane[w][i];
 }
 
 /** √(−2 ln u) for u = (w + ½) / 2^32 in (0, 1], rounded to a float on the way. */
