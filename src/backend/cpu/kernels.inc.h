@@ -22,6 +22,7 @@
 #define OWN_average_pool_input ~, run_average_pool_input
 #define OWN_upsample ~, run_upsample
 #define OWN_upsample_input ~, run_upsample_input
+#define OWN_reshape ~, run_reshape
 #define OWN_flatten ~, run_flatten
 #define OWN_unflatten ~, run_unflatten
 #define SECOND(first, second, ...) second

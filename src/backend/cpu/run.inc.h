@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whole ops on strided f32 views with dense channels, written once and compiled for each
- * instruction set: sums over space, batch and windows, their adjoints, and the order of a flattened
- * image. Sums are made in double, in the order of the ops' own kernels. Other views, and the ops
- * not here, are left to those.
+ * instruction set: sums over space, batch and windows, their adjoints, reshaping, and the order of
+ * a flattened image. Sums are made in double, in the order of the ops' own kernels. Other views,
+ * and the ops not here, are left to those.
  */
+#include "ops/common.h"
 
 /** Channels summed side by side. */
 #define SUM_CHANNELS 64
@@ -168,6 +169,32 @@ static void run_upsample(const basin__op_call *call) {
         spread_windows(call, 1.0);
     else
         basin__run_upsample(call);
+}
+
+/** Elements in order, as many at a time as lie together on both sides. */
+static void run_reshape(const basin__op_call *call) {
+    const basin__view *in = &call->in[0], *out = &call->out;
+    if (!is_dense(call)) {
+        basin__run_reshape(call);
+        return;
+    }
+    int from = 0, to = 0; /* channels done of the pixels p and q */
+    for (basin__pixel p = {0}, q = {0}; q.n < call->n;) {
+        const int count = smaller(in->shape.channels - from, out->shape.channels - to);
+        memcpy((float *)out->data + basin__pixel_at(out, q) + to,
+               (const float *)in->data + basin__pixel_at(in, p) + from,
+               (size_t)count * sizeof(float));
+        from += count;
+        to += count;
+        if (from == in->shape.channels) {
+            from = 0;
+            basin__pixel_step(&p, in->shape);
+        }
+        if (to == out->shape.channels) {
+            to = 0;
+            basin__pixel_step(&q, out->shape);
+        }
+    }
 }
 
 /** Image pixel (y, x), channel c, is element (c · height + y) · width + x of the flat vector. */
