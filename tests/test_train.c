@@ -169,7 +169,7 @@ static void test_resume_is_exact_with_a_queue(void **state) {
     (void)state;
     check_resume("{\"buffer_policy\": \"newest\", \"buffer_storage\": \"float\","
                  " \"optimiser\": \"sgd\", \"momentum\": 0.9, \"restart\": \"batch\","
-                 " \"flip\": true}");
+                 " \"restart_from\": \"faint\", \"flip\": true}");
 }
 
 static void test_resume_is_exact_without_a_buffer(void **state) {
@@ -403,6 +403,37 @@ static basin__trainer *make_trainer(basin_context *context, const basin_data *da
     json_decref(settings);
     trainer->clock = stopped_clock;
     return trainer;
+}
+
+/* Where no step is taken, the chains of the first update are their starts: noise fills the range,
+   faint noise another part of it in each chain, from the lower end on. */
+static void test_starts(void **state) {
+    (void)state;
+    basin_context *context = make_context(1);
+    basin_data *data = make_images(context);
+    for (int faint = 0; faint < 2; faint++) {
+        basin__trainer *trainer = make_trainer(
+            context, data,
+            faint ? "{\"n_steps\": 0, \"restart_probability\": 1, \"restart_from\": \"faint\"}"
+                  : "{\"n_steps\": 0, \"restart_probability\": 1}");
+        assert_int_equal(basin__trainer_update(trainer), BASIN_OK);
+        int full = 0, dark = 0;
+        for (int64_t i = 0; i < trainer->batch; i++) {
+            float most = 0;
+            for (int j = 0; j < SIZE; j++) {
+                assert_true(trainer->chains[i * SIZE + j] >= 0);
+                most = fmaxf(most, trainer->chains[i * SIZE + j]);
+            }
+            full += most > 0.9f;
+            dark += most < 0.5f;
+        }
+        /* 64 uniform numbers: all below 0.9 once in 850 chains, below 0.5 never */
+        assert_true(faint ? full < trainer->batch / 2 : full == trainer->batch);
+        assert_true(faint ? dark >= trainer->batch / 4 : dark == 0);
+        basin__trainer_destroy(trainer);
+    }
+    basin_data_close(data);
+    basin_context_destroy(context);
 }
 
 static void test_guard_recovers(void **state) {
@@ -730,6 +761,7 @@ int main(void) {
         cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_presets_name_real_options),
         cmocka_unit_test(test_loss_gradient),
+        cmocka_unit_test(test_starts),
         cmocka_unit_test(test_guard_recovers),
         cmocka_unit_test(test_hopeless_runs_give_up),
         cmocka_unit_test(test_points_are_learnt),

@@ -21,31 +21,46 @@ static basin__moment moment_of(const basin__trainer *trainer) {
                            .attempt = (uint16_t)trainer->progress.roll_backs};
 }
 
+/** What is decided of chains at this update: word i of it, and word batch + i, are chain i's. */
+static basin__draw restart_draw(const basin__moment *moment) {
+    return (basin__draw){.seed = moment->seed,
+                         .draw = moment->update,
+                         .purpose = (uint16_t)(BASIN__PURPOSE_RESTART | moment->attempt << 8)};
+}
+
+/**
+ * A fresh chain. Chains that all start from full noise come to the data from one side, by taking
+ * ink away, and the energy of emptier images stays what it happened to be; faint starts lie between
+ * noise and an empty image, and find those too.
+ */
 static void start_fresh(basin__trainer *trainer, const basin__moment *moment, int64_t i,
-                        bool from_data) {
+                        int64_t from) {
     float *start = trainer->starts + i * trainer->size;
-    if (from_data)
-        memcpy(start, trainer->x + i * trainer->size, (size_t)trainer->size * sizeof(float));
-    else
-        basin__chains_start(trainer->context, moment->seed, moment->update, (uint32_t)i,
-                            moment->attempt, (double)trainer->low, (double)trainer->high, 1,
-                            trainer->size, start);
+    double high = (double)trainer->high, low = (double)trainer->low;
     trainer->ages[i] = 0;
+    if (from == BASIN__RESTART_FROM_DATA) {
+        memcpy(start, trainer->x + i * trainer->size, (size_t)trainer->size * sizeof(float));
+        return;
+    }
+    if (from == BASIN__RESTART_FROM_FAINT) {
+        basin__draw draw = restart_draw(moment);
+        high = low + (high - low) * basin__random_unit(&draw, (uint32_t)(trainer->batch + i));
+    }
+    basin__chains_start(trainer->context, moment->seed, moment->update, (uint32_t)i,
+                        moment->attempt, low, high, 1, trainer->size, start);
 }
 
 /* Fill `starts` and `ages`: chains drawn from the buffer, some of them begun anew. */
 static void start_from_buffer(basin__trainer *trainer, const basin__moment *moment) {
     const basin__train_values *train = &trainer->config.train;
-    basin__draw draw = {.seed = moment->seed,
-                        .draw = moment->update,
-                        .purpose = (uint16_t)(BASIN__PURPOSE_RESTART | moment->attempt << 8)};
+    basin__draw draw = restart_draw(moment);
     bool is_empty = trainer->buffer.count == 0;
     if (!is_empty)
         basin__buffer_draw(&trainer->buffer, moment, trainer->batch, trainer->chosen);
     for (int64_t i = 0; i < trainer->batch; i++) {
         uint32_t decision = train->restart == BASIN__RESTART_BATCH ? 0 : (uint32_t)i;
         if (is_empty || basin__random_unit(&draw, decision) < train->restart_probability) {
-            start_fresh(trainer, moment, i, train->restart_from == BASIN__RESTART_FROM_DATA);
+            start_fresh(trainer, moment, i, train->restart_from);
             continue;
         }
         basin__buffer_get(&trainer->buffer, trainer->chosen[i],
@@ -60,7 +75,9 @@ static void start_chains(basin__trainer *trainer, const basin__moment *moment) {
         start_from_buffer(trainer, moment);
     else
         for (int64_t i = 0; i < trainer->batch; i++)
-            start_fresh(trainer, moment, i, from == BASIN__START_DATA);
+            start_fresh(trainer, moment, i,
+                        from == BASIN__START_DATA ? BASIN__RESTART_FROM_DATA
+                                                  : BASIN__RESTART_FROM_NOISE);
     memcpy(trainer->chains, trainer->starts,
            (size_t)trainer->batch * (size_t)trainer->size * sizeof(float));
 }
