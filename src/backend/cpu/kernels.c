@@ -5,6 +5,8 @@
  */
 #include "backend/cpu/kernels_isa.h"
 
+const float basin__exp_near = 87.0f, basin__exp_low = -104.0f, basin__exp_high = 89.0f;
+
 const basin__cpu_kernels *basin__cpu_kernels_for(basin__isa isa) {
     switch (isa) {
     case BASIN__ISA_REFERENCE:

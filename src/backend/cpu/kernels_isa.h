@@ -13,6 +13,9 @@ extern const basin__cpu_kernels basin__cpu_kernels_generic;
 extern const basin__cpu_kernels basin__cpu_kernels_avx2;
 extern const basin__cpu_kernels basin__cpu_kernels_avx512;
 
+/** exp(x) is a normal number for |x| ≤ near; it is 0 below low and infinity above high. */
+extern const float basin__exp_near, basin__exp_low, basin__exp_high;
+
 /* What the reference table holds: plain loops, summed in double. */
 void basin__conv_reference(const basin__conv_block *block);
 void basin__conv_weight_reference(const basin__conv_weight_block *block);
