@@ -7,9 +7,9 @@
  * the multiply-add units, not the loads, set the pace.
  *
  * Weights lie in panels as wide as a tile. A tile goes over all of its panel, so its sums never
- * leave the registers, and reads the panel as one stream: 16 floats from the second-level cache
- * in the time of 12 multiply-adds, at which the processor's own prefetching keeps up. What the
- * tiles of a block share, the first-level cache keeps: rows overlap in the pixels they read.
+ * leave the registers, and reads the panel as one stream from the second-level cache: a vector in
+ * the time of R multiply-adds, at which the processor's own prefetching keeps up. What the tiles of
+ * a block share, the first-level cache keeps: rows overlap in the pixels they read.
  *
  * The including file defines
  *   vec, LANES, vec_zero, vec_load, vec_store, vec_store_any, vec_broadcast,

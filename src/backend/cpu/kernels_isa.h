@@ -10,6 +10,7 @@
 extern const basin__cpu_kernels basin__cpu_kernels_reference;
 extern const basin__cpu_kernels basin__cpu_kernels_generic;
 /* Empty where the compiler's target lacks them; the processor then does, too. */
+extern const basin__cpu_kernels basin__cpu_kernels_neon;
 extern const basin__cpu_kernels basin__cpu_kernels_avx2;
 extern const basin__cpu_kernels basin__cpu_kernels_avx512;
 
