@@ -47,7 +47,7 @@ static int context_failure(const char *verb, basin_status status) {
     if (status == BASIN_ERROR_ARGUMENT && basin__isa_choose(NULL, &chosen) != BASIN_OK) {
         fprintf(stderr,
                 "basin %s: BASIN_CPU=%s is unknown, or this processor lacks it; use reference, "
-                "generic, avx2 or avx512, or unset it\n",
+                "generic, neon, avx2 or avx512, or unset it\n",
                 verb, isa);
         return BASIN__EXIT_USAGE;
     }

@@ -3,6 +3,7 @@
  * Energies: the networks against PyTorch's numbers (tests/data, made by
  * tools/make_seed_fixture.py), starts, evaluation, callbacks, spectral norm.
  */
+#include "base/cpu.h"
 #include "energy/energy.h"
 #include "io/safetensors.h"
 #include "support.h"
@@ -239,10 +240,9 @@ static void check_fixture(const char *isa, bool is_f64, double tolerance) {
 }
 
 static void test_pytorch_f32(void **state) {
-    static const char *const isas[] = {"reference", "generic", "avx2", "avx512"};
     (void)state;
-    for (size_t i = 0; i < BASIN_COUNT(isas); i++)
-        check_fixture(isas[i], false, 1e-5);
+    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++)
+        check_fixture(basin__isa_name((basin__isa)isa), false, 1e-5);
 }
 
 static void test_pytorch_f64(void **state) {

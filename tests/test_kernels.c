@@ -10,6 +10,7 @@
 #include "kernel_support.h"
 #include <float.h>
 #include <math.h>
+#include <sys/utsname.h>
 
 /* ---- convolution ---- */
 
@@ -610,6 +611,19 @@ static void test_chain(void **unused) {
     for_each_table(check_chain);
 }
 
+/* ---- tables ---- */
+
+/** The tests above go over the tables that are said to be supported; NEON must be just there. */
+static void test_tables(void **unused) {
+    (void)unused;
+    struct utsname machine;
+    assert_true(uname(&machine) >= 0);
+    assert_true(basin__isa_supported(BASIN__ISA_NEON) == (strcmp(machine.machine, "aarch64") == 0));
+    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++)
+        if (basin__isa_supported((basin__isa)isa))
+            assert_non_null(basin__cpu_kernels_for((basin__isa)isa)->conv);
+}
+
 int main(int argument_count, char **arguments) {
     if (argument_count > 1 && strcmp(arguments[1], "--bench") == 0) {
         for_each_table(bench_table);
@@ -619,7 +633,7 @@ int main(int argument_count, char **arguments) {
         cmocka_unit_test(test_conv),  cmocka_unit_test(test_conv_weight),
         cmocka_unit_test(test_maps),  cmocka_unit_test(test_silu_both),
         cmocka_unit_test(test_rows),  cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_chain), cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

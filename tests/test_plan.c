@@ -5,6 +5,7 @@
  * workspaces poisoned; and the same bits for any number of threads and any
  * tile.
  */
+#include "base/cpu.h"
 #include "plan/plan.h"
 #include "support.h"
 #include <math.h>
@@ -188,14 +189,14 @@ static double difference(const answer *a, const answer *b, int i) {
 
 static void test_fp32_equals_f64(void **state) {
     (void)state;
-    const char *levels[] = {"reference", "generic", "avx2", "avx512"};
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer exact;
         basin_context *context = test_context_on("reference", 1);
         solve(context, &nets[k], 9, true, 0, &exact);
         basin_context_destroy(context);
-        for (int i = 0; i < 4; i++) {
-            context = test_context_on(levels[i], 2);
+        for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
+            const char *level = basin__isa_name((basin__isa)isa);
+            context = test_context_on(level, 2);
             if (!context)
                 continue; /* this processor lacks it */
             answer got;
@@ -204,7 +205,7 @@ static void test_fp32_equals_f64(void **state) {
                 double d = difference(&got, &exact, o);
                 if (!(d < 1e-5))
                     fail_msg("%s, %s, output %d (%s): off by %g of the largest", nets[k].name,
-                             levels[i], o, o < 2 ? "E or dE/dx" : names[o - 2], d);
+                             level, o, o < 2 ? "E or dE/dx" : names[o - 2], d);
             }
             forget(&got);
             basin_context_destroy(context);

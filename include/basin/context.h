@@ -23,8 +23,8 @@ typedef enum basin_log_level { BASIN_LOG_DEBUG, BASIN_LOG_INFO, BASIN_LOG_WARNIN
 typedef struct basin_context_options {
     size_t size;      /**< sizeof(basin_context_options), set by init */
     int thread_count; /**< 0: affinity and cgroup quota decide */
-    const char
-        *isa; /**< "reference", "generic", "avx2", "avx512"; NULL: BASIN_CPU, else the best */
+    /** "reference", "generic", "neon", "avx2", "avx512". NULL: BASIN_CPU, else the best. */
+    const char *isa;
     /** Allocate `bytes` aligned to 64, or NULL. NULL pointer here: the C library's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);
@@ -55,7 +55,7 @@ BASIN_API const char *basin_context_error(const basin_context *context);
 
 BASIN_API int basin_context_thread_count(const basin_context *context);
 
-/** The instruction set in use: "reference", "generic", "avx2" or "avx512". */
+/** The instruction set in use: "reference", "generic", "neon", "avx2" or "avx512". */
 BASIN_API const char *basin_context_isa(const basin_context *context);
 
 /** The library's version, "0.1.0" for example. */

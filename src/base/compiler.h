@@ -26,11 +26,20 @@
     typedef element name __attribute__((vector_size(sizeof(element) * (count))))
 #define BASIN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/** Bring a line of memory, soon to be read and written, into the cache. */
+#define BASIN_PREFETCH(address) __builtin_prefetch(address)
+
 /** Whether the processor has a feature, "avx2" for example: a literal. */
 #if defined(__x86_64__) || defined(__i386__)
 #define BASIN_CPU_HAS(feature) (__builtin_cpu_supports(feature) != 0)
 #else
 #define BASIN_CPU_HAS(feature) 0
+#endif
+/** Whether it has NEON with fused multiply-adds: all of AArch64 do, so the target says it. */
+#if defined(__aarch64__) && defined(__ARM_NEON)
+#define BASIN_HAS_NEON 1
+#else
+#define BASIN_HAS_NEON 0
 #endif
 
 /** Return the status of `call` from the calling function unless it is BASIN_OK. */

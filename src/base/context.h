@@ -8,10 +8,11 @@
 #include "base/compiler.h"
 #include <basin/context.h>
 
-/** Instruction sets in rising order; a level implies those below it. */
+/** Instruction sets, the better ones later: NEON is AArch64's, those after it are x86's. */
 typedef enum basin__isa {
     BASIN__ISA_REFERENCE,
     BASIN__ISA_GENERIC,
+    BASIN__ISA_NEON,
     BASIN__ISA_AVX2,
     BASIN__ISA_AVX512,
     BASIN__ISA_COUNT

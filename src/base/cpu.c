@@ -122,12 +122,15 @@ int basin__cpu_thread_count(void) {
     return quota < (double)count ? (int)quota : count;
 }
 
-static const char *const isa_names[BASIN__ISA_COUNT] = {"reference", "generic", "avx2", "avx512"};
+static const char *const isa_names[BASIN__ISA_COUNT] = {"reference", "generic", "neon", "avx2",
+                                                        "avx512"};
 
 const char *basin__isa_name(basin__isa isa) { return isa_names[isa]; }
 
 bool basin__isa_supported(basin__isa isa) {
     switch (isa) {
+    case BASIN__ISA_NEON:
+        return BASIN_HAS_NEON;
     case BASIN__ISA_AVX2:
         return BASIN_CPU_HAS("avx2") && BASIN_CPU_HAS("fma");
     case BASIN__ISA_AVX512:

@@ -103,8 +103,11 @@ static void gradient_softmax(basin_graph *graph, basin_value node, basin_value u
 /** The largest channel and Σ exp(x − largest). */
 static double sum_of_exp(const basin__view *in, ptrdiff_t at, double *largest) {
     *largest = basin__view_get(in, at);
-    for (int c = 1; c < in->shape.channels; c++)
-        *largest = fmax(*largest, basin__view_get(in, at + c * in->stride[4]));
+    for (int c = 1; c < in->shape.channels; c++) {
+        const double x = basin__view_get(in, at + c * in->stride[4]);
+        if (x > *largest) /* on fmax here, gcc 12 for AArch64 fails in its vectoriser */
+            *largest = x;
+    }
     double sum = 0;
     for (int c = 0; c < in->shape.channels; c++)
         sum += exp(basin__view_get(in, at + c * in->stride[4]) - *largest);

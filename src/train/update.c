@@ -30,8 +30,8 @@ static basin__draw restart_draw(const basin__moment *moment) {
 
 /**
  * A fresh chain. Chains that all start from full noise come to the data from one side, by taking
- * ink away, and the energy of emptier images stays what it happened to be; faint starts lie between
- * noise and an empty image, and find those too.
+ * ink away, and the energy of emptier images stays what it happened to be. Of faint starts half are
+ * full noise, too, and the others lie evenly between it and an empty image.
  */
 static void start_fresh(basin__trainer *trainer, const basin__moment *moment, int64_t i,
                         int64_t from) {
@@ -44,7 +44,8 @@ static void start_fresh(basin__trainer *trainer, const basin__moment *moment, in
     }
     if (from == BASIN__RESTART_FROM_FAINT) {
         basin__draw draw = restart_draw(moment);
-        high = low + (high - low) * basin__random_unit(&draw, (uint32_t)(trainer->batch + i));
+        high = low + (high - low) *
+                         fmin(1, 2 * basin__random_unit(&draw, (uint32_t)(trainer->batch + i)));
     }
     basin__chains_start(trainer->context, moment->seed, moment->update, (uint32_t)i,
                         moment->attempt, low, high, 1, trainer->size, start);

@@ -12,12 +12,12 @@
  * a block share, the first-level cache keeps: rows overlap in the pixels they read.
  *
  * The including file defines
- *   vec, LANES, vec_zero, vec_load, vec_store, vec_store_any, vec_broadcast,
+ *   vec, LANES, vec_load, vec_store, vec_store_any, vec_broadcast,
  *   vec_multiply_add(a, b, sum), prefetch(address);
  *   TILE_VECTORS, TILE_ROWS_MAX   the largest tile,
  *   TILE_ROWS                     rows of a tile of 0, 1, … vectors,
  *   FOR_EACH_TILE(X)              X(rows, vectors) for every tile up to those,
- *   PEAK_SUMS                     independent sums that keep the units busy, a multiple of 4.
+ *   PEAK_SUMS                     independent sums that keep the units busy.
  */
 
 /** Rows that a weight gradient block goes over while they are near. */
@@ -168,23 +168,21 @@ static void conv_weight_f32(const basin__conv_weight_block *block) {
 }
 
 static double peak_f32(int64_t iterations) {
-    enum { SIDE = 4 }; /* short loops, so that the compiler keeps all sums in registers */
-    volatile float source = 0.5f; /* not known to the compiler */
+    volatile float source = 0x1p-30f; /* so small that sums stay what they are */
     const float number = source;
     const vec factor = vec_broadcast(&number);
-    vec sum[PEAK_SUMS / SIDE][SIDE];
-    for (int i = 0; i < PEAK_SUMS / SIDE; i++)
-        for (int j = 0; j < SIDE; j++)
-            sum[i][j] = vec_zero();
+    vec sum[PEAK_SUMS];
+    BASIN_UNROLL for (int i = 0; i < PEAK_SUMS; i++) {
+        const float start = source; /* for all that the compiler knows, another each time */
+        sum[i] = vec_broadcast(&start);
+    }
     for (int64_t round = 0; round < iterations; round++)
-        for (int i = 0; i < PEAK_SUMS / SIDE; i++)
-            for (int j = 0; j < SIDE; j++)
-                sum[i][j] = vec_multiply_add(sum[i][j], factor, factor);
-    float lanes[LANES];
-    for (int i = 0; i < PEAK_SUMS / SIDE; i++)
-        for (int j = 0; j < SIDE; j++) {
-            vec_store_any(lanes, sum[i][j]);
-            source = lanes[0];
-        }
+        BASIN_UNROLL for (int i = 0; i < PEAK_SUMS; i++) sum[i] =
+            vec_multiply_add(factor, sum[i], sum[i]);
+    BASIN_UNROLL for (int i = 0; i < PEAK_SUMS; i++) {
+        float lanes[LANES];
+        vec_store_any(lanes, sum[i]);
+        source = lanes[0];
+    }
     return 2.0 * LANES * PEAK_SUMS * (double)iterations;
 }

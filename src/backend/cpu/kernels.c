@@ -11,6 +11,8 @@ const basin__cpu_kernels *basin__cpu_kernels_for(basin__isa isa) {
     switch (isa) {
     case BASIN__ISA_REFERENCE:
         return &basin__cpu_kernels_reference;
+    case BASIN__ISA_NEON:
+        return &basin__cpu_kernels_neon;
     case BASIN__ISA_AVX2:
         return &basin__cpu_kernels_avx2;
     case BASIN__ISA_AVX512:

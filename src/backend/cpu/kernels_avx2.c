@@ -9,7 +9,6 @@
 
 typedef __m256 vec;
 #define LANES 8
-#define vec_zero() _mm256_setzero_ps()
 #define vec_load(address) _mm256_load_ps(address)
 #define vec_store(address, x) _mm256_store_ps(address, x)
 #define vec_store_any(address, x) _mm256_storeu_ps(address, x)

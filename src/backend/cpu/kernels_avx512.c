@@ -9,7 +9,6 @@
 
 typedef __m512 vec;
 #define LANES 16
-#define vec_zero() _mm512_setzero_ps()
 #define vec_load(address) _mm512_load_ps(address)
 #define vec_store(address, x) _mm512_store_ps(address, x)
 #define vec_store_any(address, x) _mm512_storeu_ps(address, x)

@@ -18,8 +18,6 @@ BASIN_INLINE vec vec_broadcast(const float *address) {
     return (vec){*address, *address, *address, *address};
 }
 
-BASIN_INLINE vec vec_zero(void) { return (vec){0.0f, 0.0f, 0.0f, 0.0f}; }
-
 BASIN_INLINE vec vec_load(const float *address) {
     vec out;
     memcpy(&out, address, sizeof out);
