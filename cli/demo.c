@@ -153,7 +153,7 @@ static basin_status make_noisy(const basin__demo *demo, noise_use use, float *cl
                             .purpose = BASIN__PURPOSE_DATA_NOISE | LOOKING << 8};
         basin_data_get(data, i, x);
         basin__range_apply(demo->range, basin_data_describe(data), x, demo->size);
-        kernels->normal(y, demo->size, &draw);
+        kernels->normal(y, 1, demo->size, &draw);
         for (int64_t j = 0; j < demo->size; j++)
             y[j] = x[j] + std * y[j];
     }

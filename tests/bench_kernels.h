@@ -139,7 +139,7 @@ static double bench_normal_work(const basin__cpu_kernels *kernels, void *with) {
     const bench_buffers *use = with;
     basin__draw draw = {.seed = 1};
     for (; draw.draw < 10; draw.draw++)
-        kernels->normal(use->out, BENCH_FLOATS, &draw);
+        kernels->normal(use->out, 1, BENCH_FLOATS, &draw);
     return 10.0 * BENCH_FLOATS;
 }
 

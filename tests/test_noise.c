@@ -41,7 +41,7 @@ static uint32_t word_of(const basin__draw *draw, uint32_t e, uint32_t word_index
 static void check_noise(const basin__cpu_kernels *kernels) {
     enum { COUNT = 1000 };
     guarded normal = guarded_make(COUNT, NAN), uniform = guarded_make(COUNT, NAN);
-    kernels->normal(normal.data, COUNT, &some_draw);
+    kernels->normal(normal.data, 1, COUNT, &some_draw);
     kernels->uniform(uniform.data, COUNT, &some_draw);
     for (uint32_t e = 0; e < COUNT; e++) {
         uint32_t word = e % 64 / 16;
@@ -55,19 +55,31 @@ static void check_noise(const basin__cpu_kernels *kernels) {
     }
     for (int count = 0; count <= 130; count += 13) { /* any length, any alignment */
         guarded part = guarded_make(count + 1, guard_number);
-        kernels->normal(part.data + 1, count, &some_draw);
+        kernels->normal(part.data + 1, 1, count, &some_draw);
         assert_true(same_bits(part.data + 1, normal.data, count));
         kernels->uniform(part.data + 1, count, &some_draw);
         assert_true(same_bits(part.data + 1, uniform.data, count));
         assert_true(part.data[0] == guard_number);
         guarded_free(&part);
     }
+    for (int count = 1; count <= 20; count++) { /* chains together, chains one by one */
+        basin__draw draw = some_draw;
+        draw.chain = UINT32_MAX - 2; /* they wrap */
+        guarded all = guarded_make(7 * count, NAN), one = guarded_make(count, NAN);
+        kernels->normal(all.data, 7, count, &draw);
+        for (int i = 0; i < 7; i++, draw.chain++) {
+            kernels->normal(one.data, 1, count, &draw);
+            assert_true(same_bits(all.data + i * count, one.data, count));
+        }
+        guarded_free(&all);
+        guarded_free(&one);
+    }
     const basin__cpu_kernels *generic = basin__cpu_kernels_for(BASIN__ISA_GENERIC);
     static float own[1 << 16], other[1 << 16];
     for (uint32_t chain = 0; chain < 16; chain++) {
         const basin__draw draw = {.seed = 5, .chain = chain, .purpose = BASIN__PURPOSE_START};
-        kernels->normal(own, BASIN_COUNT(own), &draw);
-        generic->normal(other, BASIN_COUNT(other), &draw);
+        kernels->normal(own, 1, BASIN_COUNT(own), &draw);
+        generic->normal(other, 1, BASIN_COUNT(other), &draw);
         assert_true(same_bits(own, other, BASIN_COUNT(own)));
     }
     guarded_free(&normal);
@@ -95,7 +107,7 @@ static void test_noise_is_the_same_everywhere(void **unused) {
     (void)unused;
     const basin__cpu_kernels *kernels = basin__cpu_kernels_for(BASIN__ISA_GENERIC);
     static float x[1 << 18];
-    kernels->normal(x, BASIN_COUNT(x), &some_draw);
+    kernels->normal(x, 1, BASIN_COUNT(x), &some_draw);
     assert_true(digest_of(x, BASIN_COUNT(x)) == 0x9f1e6dbaf7d98b45u);
     kernels->uniform(x, BASIN_COUNT(x), &some_draw);
     assert_true(digest_of(x, BASIN_COUNT(x)) == 0x3705698cd4f6d5acu);
@@ -140,7 +152,7 @@ static void test_noise_is_normal(void **unused) {
     float *x = malloc(NOISE_COUNT * sizeof *x), *y = malloc(NOISE_COUNT * sizeof *y);
     assert_true(x && y);
     basin__draw draw = {.seed = 11, .draw = 1, .purpose = BASIN__PURPOSE_LANGEVIN};
-    kernels->normal(x, NOISE_COUNT, &draw);
+    kernels->normal(x, 1, NOISE_COUNT, &draw);
     check_normal_moments(x, NOISE_COUNT);
     const double error = sqrt(1.0 / NOISE_COUNT);
     for (int lag = 1; lag <= 130; lag++)
@@ -154,7 +166,7 @@ static void test_noise_is_normal(void **unused) {
     others[4].purpose = BASIN__PURPOSE_START;
     others[5].purpose |= 1 << 8;
     for (size_t i = 0; i < BASIN_COUNT(others); i++) {
-        kernels->normal(y, NOISE_COUNT, &others[i]);
+        kernels->normal(y, 1, NOISE_COUNT, &others[i]);
         ASSERT_NEAR(mean_product(x, y, NOISE_COUNT), 0.0, error);
     }
     kernels->uniform(x, NOISE_COUNT, &draw);

@@ -45,7 +45,7 @@ static void make_uniform(maker *from, const float *inside, float *out) {
 
 static void make_gaussian(maker *from, const float *inside, float *out) {
     (void)inside;
-    from->kernels->normal(out, from->size, &from->draw);
+    from->kernels->normal(out, 1, from->size, &from->draw);
     for (int64_t i = 0; i < from->size; i++)
         out[i] = (float)(from->mean + from->std * (double)out[i]);
     from->kernels->clamp(out, from->info->low, from->info->high, from->size);

@@ -79,64 +79,61 @@ static basin_temperature langevin_temperature(const void *values) {
 }
 
 static void keep_in_box(const langevin_options *options, const basin__cpu_kernels *kernels,
-                        float *x, int64_t size) {
+                        const basin__chain_tile *tile) {
+    const float low = (float)options->box_low, high = (float)options->box_high;
     if (options->box == BOX_CLAMP)
-        kernels->clamp(x, (float)options->box_low, (float)options->box_high, size);
+        kernels->clamp(tile->x, low, high, tile->n * tile->size);
     else if (options->box == BOX_REFLECT)
-        kernels->reflect(x, (float)options->box_low, (float)options->box_high, size);
+        kernels->reflect(tile->x, low, high, tile->n * tile->size);
 }
 
 static void add_noise(const langevin_options *options, const basin__cpu_kernels *kernels,
-                      const basin__chain_tile *tile, int64_t step, int chain) {
+                      const basin__chain_tile *tile, int64_t step) {
     if (options->noise_std == 0)
         return;
     basin__draw draw = {.seed = tile->seed,
                         .draw = tile->first_draw + (uint64_t)step,
-                        .chain = tile->first_chain + (uint32_t)chain,
+                        .chain = tile->first_chain,
                         .purpose = (uint16_t)(BASIN__PURPOSE_LANGEVIN | tile->attempt << 8)};
-    kernels->normal(tile->noise, tile->size, &draw);
-    kernels->axpy(tile->x + chain * tile->size, (float)options->noise_std, tile->noise, tile->size);
+    kernels->normal(tile->noise, tile->n, tile->size, &draw);
+    kernels->axpy(tile->x, (float)options->noise_std, tile->noise, tile->n * tile->size);
 }
 
 /* x -= step_size · clipped gradient. A bound on the norm scales the step, on elements the gradient
    itself. A non-finite gradient shows in its norm, which is summed in double: the chain then stays
-   where it was. */
-static bool descend(const langevin_options *options, const basin__cpu_kernels *kernels,
+   where it was, and the tile stops at the end of the step. */
+static void descend(const langevin_options *options, const basin__cpu_kernels *kernels,
                     basin__chain_tile *tile, int chain) {
     float *x = tile->x + chain * tile->size, *gradient = tile->gradient + chain * tile->size;
     double norm = sqrt(kernels->dot(gradient, gradient, tile->size));
     double step = options->step_size, bound = options->gradient_clip_value;
-    tile->gradient_norm_sum += norm;
+    tile->gradient_norms[chain] += norm;
     if (!isfinite(norm)) {
         tile->is_diverged = true;
-        return false;
+        return;
     }
     if (options->gradient_clip == CLIP_ELEMENT)
         kernels->clamp(gradient, -(float)bound, (float)bound, tile->size);
     else if (options->gradient_clip == CLIP_NORM && norm > bound)
         step *= bound / norm;
     kernels->axpy(x, -(float)step, gradient, tile->size);
-    return true;
 }
 
 static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
                          basin_energy *energy, basin__chain_tile *tile) {
     const langevin_options *options = values;
     for (int64_t step = 0; step < options->n_steps && !tile->is_diverged; step++) {
-        if (options->noise_before)
-            for (int chain = 0; chain < tile->n; chain++) {
-                add_noise(options, kernels, tile, step, chain);
-                keep_in_box(options, kernels, tile->x + chain * tile->size, tile->size);
-            }
+        if (options->noise_before) {
+            add_noise(options, kernels, tile, step);
+            keep_in_box(options, kernels, tile);
+        }
         basin__energy_evaluate_tile(energy, tile->worker, tile->n, tile->x, tile->energies,
                                     tile->gradient);
-        for (int chain = 0; chain < tile->n; chain++) {
-            if (!descend(options, kernels, tile, chain))
-                continue;
-            if (!options->noise_before)
-                add_noise(options, kernels, tile, step, chain);
-            keep_in_box(options, kernels, tile->x + chain * tile->size, tile->size);
-        }
+        for (int chain = 0; chain < tile->n; chain++)
+            descend(options, kernels, tile, chain);
+        if (!options->noise_before && !tile->is_diverged)
+            add_noise(options, kernels, tile, step);
+        keep_in_box(options, kernels, tile);
     }
 }
 

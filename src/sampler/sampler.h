@@ -16,7 +16,7 @@
 typedef struct basin__chain_tile {
     float *x;
     float *gradient;  /* [n, size] scratch; holds dE/dx at the last point evaluated */
-    float *noise;     /* [size] scratch: one chain's noise */
+    float *noise;     /* [n, size] scratch */
     double *energies; /* [n]; at the last point evaluated */
     int n;
     int64_t size;         /* elements of one chain */
@@ -25,9 +25,8 @@ typedef struct basin__chain_tile {
     uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
     uint16_t attempt;    /* a roll-back is a new attempt */
     int worker;
-    /* statistics, summed over steps and chains by the sampler */
-    double gradient_norm_sum;
-    bool is_diverged; /* a value became non-finite */
+    double *gradient_norms; /* [n]; the sampler adds each step's |dE/dx| */
+    bool is_diverged;       /* the sampler found a value that is not finite */
 } basin__chain_tile;
 
 typedef struct basin__sampler_def {

@@ -108,7 +108,7 @@ void basin__batches_get(basin__batches *batches, const basin__moment *moment, in
             augment(batches, &draw, x);
         if (batches->noise_std > 0) {
             draw.purpose = (uint16_t)(BASIN__PURPOSE_DATA_NOISE | moment->attempt << 8);
-            kernels->normal(batches->example, size, &draw);
+            kernels->normal(batches->example, 1, size, &draw);
             kernels->axpy(x, (float)batches->noise_std, batches->example, size);
             if (batches->is_image)
                 kernels->clamp(x, batches->low, batches->high, size);

@@ -95,8 +95,12 @@ typedef struct basin__cpu_kernels {
                          int count, int run, ptrdiff_t line);
     /** Whole ops on strided views, f32: the reference kernel unless overwritten. */
     void (*run[BASIN__OP_COUNT])(const basin__op_call *call);
-    /** `count` standard normals or uniforms in [0, 1): a pure function of (draw, element index). */
-    void (*normal)(float *out, int64_t count, const basin__draw *draw);
+    /**
+     * Standard normals [chains, count], for the draw's chain and those that follow it: each a pure
+     * function of (draw, chain, element index).
+     */
+    void (*normal)(float *out, int64_t chains, int64_t count, const basin__draw *draw);
+    /** `count` uniforms in [0, 1): a pure function of (draw, element index). */
     void (*uniform)(float *out, int64_t count, const basin__draw *draw);
     /* A chain's primitives on n floats, any n, no alignment asked. */
     void (*axpy)(float *y, float a, const float *x, int64_t n); /* y += a x */

@@ -33,19 +33,18 @@ BASIN_INLINE void philox_wide(uint64_t key, wide c[4][WIDE_VECTORS]) {
     }
 }
 
-static void philox_group(const basin__draw *draw, int64_t group,
-                         uint32_t word[restrict 4][GROUP_BLOCKS]) {
-    static const uint64_t lanes[] = {0, 1, 2, 3, 4, 5, 6, 7};
+/** The words of sixteen blocks, each of its own chain. */
+static void philox_blocks(const basin__draw *draw, const uint64_t block[GROUP_BLOCKS],
+                          const uint64_t chain[GROUP_BLOCKS],
+                          uint32_t word[restrict 4][GROUP_BLOCKS]) {
     const uint32_t high = (uint32_t)(draw->draw >> 32 & 0xFFFFu) | (uint32_t)draw->purpose << 16;
     const wide zero = {0};
     uint64_t lane[4][GROUP_BLOCKS];
-    wide index;
-    memcpy(&index, lanes, sizeof index);
     for (int i = 0; i < GROUP_BLOCKS; i += WIDE_VECTORS * WIDE_LANES) {
         wide c[4][WIDE_VECTORS];
+        memcpy(c[0], block + i, sizeof c[0]);
+        memcpy(c[1], chain + i, sizeof c[1]);
         BASIN_UNROLL for (int v = 0; v < WIDE_VECTORS; v++) {
-            c[0][v] = index + (uint32_t)(group * GROUP_BLOCKS + i + v * WIDE_LANES);
-            c[1][v] = zero + draw->chain;
             c[2][v] = zero + (uint32_t)draw->draw;
             c[3][v] = zero + high;
         }
@@ -55,6 +54,17 @@ static void philox_group(const basin__draw *draw, int64_t group,
     for (int w = 0; w < 4; w++)
         for (int i = 0; i < GROUP_BLOCKS; i++)
             word[w][i] = (uint32_t)lane[w][i];
+}
+
+/** The words of a group of 64 elements. */
+static void philox_group(const basin__draw *draw, int64_t group,
+                         uint32_t word[restrict 4][GROUP_BLOCKS]) {
+    uint64_t block[GROUP_BLOCKS], chain[GROUP_BLOCKS];
+    for (int i = 0; i < GROUP_BLOCKS; i++) {
+        block[i] = (uint32_t)(group * GROUP_BLOCKS + i);
+        chain[i] = draw->chain;
+    }
+    philox_blocks(draw, block, chain, word);
 }
 
 /** √(−2 ln u) for u = (w + ½) / 2^32 in (0, 1], rounded to a float on the way. */
@@ -102,8 +112,41 @@ BASIN_INLINE void fill_groups(float *out, int64_t count, const basin__draw *draw
     }
 }
 
-static void normal_f32(float *out, int64_t count, const basin__draw *draw) {
-    fill_groups(out, count, draw, normal_group);
+/** Fewer elements than a group has blocks: each is word 0 of a block, so chains lie side by side.
+ */
+static void normal_few(float *out, int64_t chains, int64_t count, const basin__draw *draw) {
+    int64_t element = 0;
+    uint32_t at_chain = draw->chain;
+    for (int64_t left = chains * count; left > 0; left -= GROUP_BLOCKS, out += GROUP_BLOCKS) {
+        uint64_t block[GROUP_BLOCKS], chain[GROUP_BLOCKS];
+        uint32_t word[4][GROUP_BLOCKS];
+        float made[GROUP_BLOCKS];
+        for (int i = 0; i < GROUP_BLOCKS; i++) {
+            block[i] = (uint64_t)element;
+            chain[i] = at_chain;
+            if (++element == count) {
+                element = 0;
+                at_chain++;
+            }
+        }
+        philox_blocks(draw, block, chain, word);
+        for (int i = 0; i < GROUP_BLOCKS; i++) {
+            float c, s;
+            cos_sin_turn(word[1][i], &c, &s);
+            made[i] = radius_of(word[0][i]) * c;
+        }
+        memcpy(out, made, (size_t)(left < GROUP_BLOCKS ? left : GROUP_BLOCKS) * sizeof *out);
+    }
+}
+
+static void normal_f32(float *out, int64_t chains, int64_t count, const basin__draw *draw) {
+    if (count <= GROUP_BLOCKS) {
+        normal_few(out, chains, count, draw);
+        return;
+    }
+    basin__draw at = *draw;
+    for (int64_t i = 0; i < chains; i++, at.chain++, out += count)
+        fill_groups(out, count, &at, normal_group);
 }
 
 static void uniform_f32(float *out, int64_t count, const basin__draw *draw) {
