@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * basin bench chain: the time of a Langevin step beside the processor's limit.
+ * basin bench: times beside the processor's limit.
  *
- * A step is energy, gradient and update for all chains, fresh noise and clamp
- * included. Operations are counted as 2 × multiply-adds of the direct
- * convolutions, forward and backward to the input, whatever algorithm runs. The
- * limit is measured before and after, on all threads at once, by fused
- * multiply-adds in independent chains; the larger figure counts.
+ *   chain    a Langevin step: energy, gradient and update for all chains, fresh noise included
+ *   update   a training update, all its chain steps and the parameter step, beside the time of one
+ *            chain step measured in turn with it
+ *   small    steps of small networks on points, where a step takes microseconds
+ *   scaling  a chain step on 1, 2, … threads beside the limit's own growth
+ *
+ * Operations are counted as 2 × multiply-adds of the direct convolutions, forward and backward to
+ * the input (and to the weights in an update), whatever algorithm runs. The limit is measured
+ * before and after, on all threads at once, by fused multiply-adds in independent chains; the
+ * larger figure counts.
  */
 #include "cli.h"
 #include "energy/energy.h"
+#include "progress.h"
 #include "sampler/sampler.h"
+#include "train/describe.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct bench_options {
     char *network, *sampler, *shape;
@@ -41,13 +47,14 @@ static const basin__option bench_table[] = {
 static const char *const kinds[] = {"network", "sampler", NULL};
 static const char *const examples[] = {
     "basin bench chain --network conv --base-channels 64 --shape 28x28x1 --chains 128 --n-steps 8",
-    "the seed network's step", NULL};
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+    "the seed network's step",
+    "basin bench update --base-channels 64",
+    "a training update of 60 steps beside the time of a step",
+    "basin bench small --json",
+    "steps of small networks on points",
+    "basin bench scaling --base-channels 64 --n-steps 8",
+    "one thread and all of them",
+    NULL};
 
 typedef struct peak_run {
     const basin__cpu_kernels *kernels;
@@ -68,9 +75,9 @@ static double measure_peak(basin_context *context, const basin__cpu_kernels *ker
     double best = 0;
     for (int repeat = 0; repeat < 3; repeat++) {
         peak_run run = {.kernels = kernels};
-        double start = now_s(), sum = 0;
+        double start = basin__seconds(), sum = 0;
         basin__parallel(context, threads, run_peak, &run);
-        double seconds = now_s() - start;
+        double seconds = basin__seconds() - start;
         for (int i = 0; i < threads; i++)
             sum += run.flops[i];
         if (sum / seconds / 1e9 > best)
@@ -106,106 +113,315 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-typedef struct bench_result {
-    double time_ms, time_ms_min, time_ms_max, gflops, peak, flops;
-} bench_result;
+/** Median, least and most of some times. */
+typedef struct spread {
+    double median, least, most;
+} spread;
 
-static basin_status time_chains(basin__command *command, basin_energy *energy,
-                                bench_result *result) {
-    const bench_options *options = command->options;
-    basin_context *context = command->context;
-    const basin__sampler_def *sampler =
-        basin__sampler_find(basin__command_choice(command, "sampler").name);
-    const basin__option_group *group = basin__command_group(command, "sampler");
-    const void *settings = group->values;
-    BASIN_TRY(basin__sampler_check(context, sampler, group));
-    int64_t n = options->chains, size = basin_shape_count(energy->shape);
-    float *x = basin__alloc_array(context, (size_t)(n * size), sizeof *x);
-    double *times = basin__alloc_array(context, (size_t)options->rounds, sizeof *times);
-    const basin__cpu_kernels *kernels = basin__cpu_kernels_for(basin__context_isa(context));
-    basin_status status = x && times ? BASIN_OK : BASIN_ERROR_MEMORY;
-    if (status == BASIN_OK)
-        result->peak = measure_peak(context, kernels);
-    basin__chain_run run = {
-        .sampler = sampler, .options = settings, .energy = energy, .seed = (uint64_t)options->seed};
-    /* The first run warms up and is not counted. */
-    for (int64_t round = -1; status == BASIN_OK && round < options->rounds; round++) {
-        double start = now_s();
-        status = basin__chains_run(&run, n, x);
-        run.first_draw += (uint64_t)sampler->steps(settings);
-        if (round >= 0)
-            times[round] = (now_s() - start) * 1e3 / (double)sampler->steps(settings);
-    }
-    if (status == BASIN_OK) {
-        double after = measure_peak(context, kernels);
-        result->peak = after > result->peak ? after : result->peak;
-        qsort(times, (size_t)options->rounds, sizeof *times, compare);
-        result->time_ms = times[options->rounds / 2];
-        result->time_ms_min = times[0];
-        result->time_ms_max = times[options->rounds - 1];
-        result->flops = basin__plan_describe(energy->gradient_plan).flops * (double)n;
-        result->gflops = result->flops / result->time_ms / 1e6;
-    }
-    basin__free(context, x);
-    basin__free(context, times);
-    return status;
+static spread spread_of(double *times, int64_t count) {
+    qsort(times, (size_t)count, sizeof *times, compare);
+    return (spread){times[count / 2], times[0], times[count - 1]};
 }
 
-static void print_result(const basin__command *command, const bench_result *result) {
-    const bench_options *options = command->options;
-    const char *isa = basin_context_isa(command->context);
-    int threads = basin_context_thread_count(command->context);
-    if (options->json)
-        printf("{\"time_ms_per_step\": %.4f, \"time_ms_min\": %.4f, \"time_ms_max\": %.4f, "
+/** What all benchmarks need: made by start(), freed by finish(). */
+typedef struct bench {
+    basin_context *context;
+    const bench_options *options;
+    const basin__cpu_kernels *kernels;
+    double *step_s, *update_s; /* [rounds] */
+    float *x;                  /* chains */
+    double peak;               /* GFLOP/s */
+} bench;
+
+static void finish(bench *b) {
+    basin__free(b->context, b->step_s);
+    basin__free(b->context, b->update_s);
+    basin__free(b->context, b->x);
+}
+
+static basin_status start(basin_context *context, const bench_options *options, int64_t chains,
+                          int64_t size, bench *b) {
+    *b = (bench){.context = context,
+                 .options = options,
+                 .kernels = basin__cpu_kernels_for(basin__context_isa(context))};
+    size_t rounds = (size_t)options->rounds;
+    b->step_s = basin__alloc_array(context, rounds, sizeof(double));
+    b->update_s = basin__alloc_array(context, rounds, sizeof(double));
+    b->x = basin__alloc_array(context, (size_t)(chains * size), sizeof(float));
+    if (b->step_s && b->update_s && b->x) {
+        b->peak = measure_peak(context, b->kernels);
+        return BASIN_OK;
+    }
+    finish(b);
+    return BASIN_ERROR_MEMORY;
+}
+
+static void measure_peak_again(bench *b) {
+    const double after = measure_peak(b->context, b->kernels);
+    b->peak = after > b->peak ? after : b->peak;
+}
+
+/** Seconds a step of one run of chains. */
+static basin_status time_steps(bench *b, basin__chain_run *run, int64_t chains, double *step_s) {
+    const int64_t steps = run->sampler->steps(run->options);
+    const double begin = basin__seconds();
+    BASIN_TRY(basin__chains_run(run, chains, b->x));
+    *step_s = (basin__seconds() - begin) / (double)steps;
+    run->first_draw += (uint64_t)steps;
+    return BASIN_OK;
+}
+
+/** One line about a chain step, or one JSON object; `title` is a text and the JSON's first keys. */
+static void print_steps(const bench *b, const char *text, const char *keys, spread s,
+                        double flops) {
+    const double gflops = flops / s.median / 1e9;
+    const char *isa = basin_context_isa(b->context);
+    const int threads = basin_context_thread_count(b->context);
+    if (b->options->json)
+        printf("{%s\"time_ms_per_step\": %.5f, \"time_ms_min\": %.5f, \"time_ms_max\": %.5f, "
                "\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
                "\"flops_per_step\": %.0f, \"algorithm\": \"direct\", \"threads\": %d, "
                "\"precision\": \"fp32\", \"isa\": \"%s\"}\n",
-               result->time_ms, result->time_ms_min, result->time_ms_max, result->gflops,
-               result->peak, result->gflops / result->peak, result->flops, threads, isa);
+               keys, 1e3 * s.median, 1e3 * s.least, 1e3 * s.most, gflops, b->peak, gflops / b->peak,
+               flops, threads, isa);
     else
-        printf("%.3f ms a step (%.3f to %.3f), %.1f GFLOP/s of a measured peak of %.1f: %.1f %%\n"
-               "%lld chains, direct convolutions, fp32, %s, %d thread%s\n",
-               result->time_ms, result->time_ms_min, result->time_ms_max, result->gflops,
-               result->peak, 100 * result->gflops / result->peak, (long long)options->chains, isa,
-               threads, threads == 1 ? "" : "s");
+        printf("%s%.4g ms a step (%.4g to %.4g), %.1f GFLOP/s, %.1f %% of a measured peak of %.1f "
+               "(direct, fp32, %s, %d thread%s)\n",
+               text, 1e3 * s.median, 1e3 * s.least, 1e3 * s.most, gflops, 100 * gflops / b->peak,
+               b->peak, isa, threads, threads == 1 ? "" : "s");
+}
+
+/** Time chains of an energy and print them. The first run warms up and is not counted. */
+static basin_status time_chains(basin_context *context, const bench_options *options,
+                                basin__chain_run run, int64_t chains, const char *text,
+                                const char *keys) {
+    bench b;
+    BASIN_TRY(start(context, options, chains, basin_shape_count(run.energy->shape), &b));
+    basin_status status = time_steps(&b, &run, chains, &b.step_s[0]);
+    for (int64_t i = 0; status == BASIN_OK && i < options->rounds; i++)
+        status = time_steps(&b, &run, chains, &b.step_s[i]);
+    if (status == BASIN_OK) {
+        measure_peak_again(&b);
+        print_steps(&b, text, keys, spread_of(b.step_s, options->rounds),
+                    basin__plan_describe(run.energy->gradient_plan).flops * (double)chains);
+    }
+    finish(&b);
+    return status;
+}
+
+/* ---- what the options say ---- */
+
+static basin_status make_energy(basin__command *command, basin_context *context, basin_shape shape,
+                                basin_energy **out) {
+    const bench_options *options = command->options;
+    json_t *settings = json_object();
+    basin_status status =
+        settings
+            ? basin__options_to_json(context, basin__command_group(command, "network"), settings)
+            : BASIN_ERROR_MEMORY;
+    char *text = status == BASIN_OK ? json_dumps(settings, JSON_COMPACT) : NULL;
+    json_decref(settings);
+    if (status == BASIN_OK)
+        status = basin_energy_create(context, options->network, text, shape.height, shape.width,
+                                     shape.channels, (uint64_t)options->seed, out);
+    free(text);
+    return status;
+}
+
+/** The sampler that was chosen, with its options; checked. */
+static basin_status make_run(basin__command *command, basin_context *context,
+                             basin__chain_run *run) {
+    const bench_options *options = command->options;
+    const basin__option_group *group = basin__command_group(command, "sampler");
+    *run = (basin__chain_run){
+        .sampler = basin__sampler_find(basin__command_choice(command, "sampler").name),
+        .options = group->values,
+        .seed = (uint64_t)options->seed};
+    BASIN_TRY(basin__sampler_check(context, run->sampler, group));
+    if (run->sampler->steps(run->options) > 0)
+        return BASIN_OK;
+    return basin__fail(context, BASIN_ERROR_CONFIG, "n-steps 0: there is no step to time");
+}
+
+static basin_status bench_chain(basin__command *command, basin_context *context,
+                                basin_shape shape) {
+    const bench_options *options = command->options;
+    basin__chain_run run;
+    BASIN_TRY(make_run(command, context, &run));
+    BASIN_TRY(make_energy(command, context, shape, &run.energy));
+    basin_status status = time_chains(context, options, run, options->chains, "", "");
+    basin_energy_destroy(run.energy);
+    return status;
+}
+
+/* ---- scaling ---- */
+
+static basin_status bench_scaling(basin__command *command, basin_shape shape) {
+    const int most = basin_context_thread_count(command->context);
+    basin_status status = BASIN_OK;
+    for (int threads = 1; status == BASIN_OK && threads <= most;
+         threads = threads == most || 2 * threads < most ? 2 * threads : most) {
+        basin_context_options options;
+        basin_context_options_init(&options);
+        options.thread_count = threads;
+        options.isa = basin_context_isa(command->context);
+        basin_context *context;
+        status = basin_context_create(&options, &context);
+        if (status != BASIN_OK)
+            return basin__fail(command->context, status, "no context of %d threads", threads);
+        status = bench_chain(command, context, shape);
+        if (status != BASIN_OK)
+            basin__fail(command->context, status, "%s", basin_context_error(context));
+        basin_context_destroy(context);
+    }
+    return status;
+}
+
+/* ---- small problems ---- */
+
+static basin_status bench_small(basin__command *command) {
+    static const struct {
+        const char *network, *text, *keys;
+        int64_t chains;
+    } cases[] = {
+        {"{\"hidden\": [128, 128]}",
+         "2-128-128-1, 256 chains: ", "\"hidden\": [128, 128], \"chains\": 256, ", 256},
+        {"{\"hidden\": [64, 64]}",
+         "2-64-64-1, 64 chains: ", "\"hidden\": [64, 64], \"chains\": 64, ", 64},
+        {"{\"hidden\": [64, 64]}",
+         "2-64-64-1, 16 chains: ", "\"hidden\": [64, 64], \"chains\": 16, ", 16},
+    };
+    const bench_options *options = command->options;
+    basin_context *context = command->context;
+    basin_status status = BASIN_OK;
+    for (size_t i = 0; status == BASIN_OK && i < BASIN_COUNT(cases); i++) {
+        basin__chain_run run;
+        BASIN_TRY(make_run(command, context, &run));
+        BASIN_TRY(basin_energy_create(context, "mlp", cases[i].network, 1, 1, 2,
+                                      (uint64_t)options->seed, &run.energy));
+        status = time_chains(context, options, run, cases[i].chains, cases[i].text, cases[i].keys);
+        basin_energy_destroy(run.energy);
+    }
+    return status;
+}
+
+/* ---- updates ---- */
+
+static void print_updates(const bench *b, spread step, spread update,
+                          const basin__run_facts *facts) {
+    const double flops = facts->step_flops * (double)facts->chain_steps + facts->loss_flops;
+    const double gflops = flops / update.median / 1e9;
+    const char *isa = basin_context_isa(b->context);
+    const int threads = basin_context_thread_count(b->context);
+    if (b->options->json)
+        printf("{\"time_s_per_update\": %.5f, \"time_s_min\": %.5f, \"time_s_max\": %.5f, "
+               "\"time_ms_per_step\": %.5f, \"chain_steps\": %lld, \"update_in_steps\": %.2f, "
+               "\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
+               "\"algorithm\": \"direct\", \"threads\": %d, \"precision\": \"fp32\", "
+               "\"isa\": \"%s\"}\n",
+               update.median, update.least, update.most, 1e3 * step.median,
+               (long long)facts->chain_steps, update.median / step.median, gflops, b->peak,
+               gflops / b->peak, threads, isa);
+    else
+        printf("%.4g s an update of %lld chain steps and the parameter step (%.4g to %.4g), %.1f "
+               "times a chain step of %.4g ms\n%.1f GFLOP/s, %.1f %% of a measured peak of %.1f "
+               "(direct, fp32, %s, %d thread%s)\n",
+               update.median, (long long)facts->chain_steps, update.least, update.most,
+               update.median / step.median, 1e3 * step.median, gflops, 100 * gflops / b->peak,
+               b->peak, isa, threads, threads == 1 ? "" : "s");
+}
+
+/** Updates and runs of chains in turn, so that both see the same machine. */
+static basin_status time_updates(bench *b, basin__trainer *trainer, basin__chain_run run) {
+    basin__run_facts facts;
+    run.energy = trainer->energy;
+    BASIN_TRY(basin__trainer_describe(trainer, &facts));
+    BASIN_TRY(basin__trainer_update(trainer)); /* warms up */
+    for (int64_t i = 0; i < b->options->rounds; i++) {
+        BASIN_TRY(time_steps(b, &run, trainer->batch, &b->step_s[i]));
+        const double begin = basin__seconds();
+        BASIN_TRY(basin__trainer_update(trainer));
+        b->update_s[i] = basin__seconds() - begin;
+    }
+    measure_peak_again(b);
+    print_updates(b, spread_of(b->step_s, b->options->rounds),
+                  spread_of(b->update_s, b->options->rounds), &facts);
+    return BASIN_OK;
+}
+
+/** A trainer of the chosen network and sampler on noise; other settings are the defaults. */
+static basin_status make_trainer(basin__command *command, basin_shape shape, float *noise,
+                                 basin_data **data, basin__trainer **out) {
+    const bench_options *options = command->options;
+    basin_context *context = command->context;
+    basin__chains_start(context, (uint64_t)options->seed, 0, 0, 0, 0, 1, options->chains,
+                        basin_shape_count(shape), noise);
+    json_t *settings =
+        json_pack("{s:s, s:s, s:I, s:I}", "network", options->network, "sampler", options->sampler,
+                  "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
+    basin_status status = settings ? BASIN_OK : BASIN_ERROR_MEMORY;
+    static const char *const both[] = {"network", "sampler"};
+    for (size_t i = 0; status == BASIN_OK && i < BASIN_COUNT(both); i++)
+        status = basin__options_to_json(context, basin__command_group(command, both[i]), settings);
+    const bool is_image = shape.height > 1 || shape.width > 1;
+    if (status == BASIN_OK)
+        status = basin_data_from_memory(context, "noise", options->chains, shape.height,
+                                        shape.width, shape.channels, is_image, noise, NULL, data);
+    if (status == BASIN_OK)
+        status = basin__trainer_create(context, settings, *data, *data, out);
+    json_decref(settings);
+    return status;
+}
+
+static basin_status bench_update(basin__command *command, basin_shape shape) {
+    const bench_options *options = command->options;
+    basin__chain_run run;
+    basin_data *data = NULL;
+    basin__trainer *trainer = NULL;
+    bench b;
+    BASIN_TRY(make_run(command, command->context, &run));
+    BASIN_TRY(start(command->context, options, options->chains, basin_shape_count(shape), &b));
+    basin_status status = make_trainer(command, shape, b.x, &data, &trainer);
+    if (status == BASIN_OK)
+        status = time_updates(&b, trainer, run);
+    basin__trainer_destroy(trainer);
+    basin_data_close(data);
+    finish(&b);
+    return status;
 }
 
 static int run(basin__command *command) {
     const bench_options *options = command->options;
-    if (strcmp(command->arguments[0], "chain") != 0)
-        return basin__command_usage(command, "unknown benchmark \"%s\": there is chain",
-                                    command->arguments[0]);
+    const char *name = command->arguments[0];
     basin_shape shape;
     if (!parse_shape(options->shape, &shape))
         return basin__command_usage(command,
                                     "--shape %.200s: expected HEIGHTxWIDTHxCHANNELS or one number",
                                     options->shape);
-    basin__option_group *group = basin__command_group(command, "network");
-    json_t *settings = json_object();
-    basin_status status =
-        settings ? basin__options_to_json(command->context, group, settings) : BASIN_ERROR_MEMORY;
-    char *text = status == BASIN_OK ? json_dumps(settings, JSON_COMPACT) : NULL;
-    json_decref(settings);
-    basin_energy *energy = NULL;
-    if (status == BASIN_OK)
-        status = basin_energy_create(command->context, options->network, text, shape.height,
-                                     shape.width, shape.channels, (uint64_t)options->seed, &energy);
-    free(text);
-    bench_result result = {0};
-    if (status == BASIN_OK)
-        status = time_chains(command, energy, &result);
-    if (status == BASIN_OK)
-        print_result(command, &result);
-    basin_energy_destroy(energy);
+    basin_status status;
+    if (strcmp(name, "chain") == 0)
+        status = bench_chain(command, command->context, shape);
+    else if (strcmp(name, "update") == 0)
+        status = bench_update(command, shape);
+    else if (strcmp(name, "small") == 0)
+        status = bench_small(command);
+    else if (strcmp(name, "scaling") == 0)
+        status = bench_scaling(command, shape);
+    else
+        return basin__command_usage(
+            command, "unknown benchmark \"%s\": there are chain, update, small and scaling", name);
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
 const basin__verb basin__verb_bench = {
     .name = "bench",
-    .help = "time chains beside the processor's limit",
-    .about = "A step is energy, gradient and update for all chains, with fresh noise. Operations "
-             "are counted for direct convolutions, forward and backward to the input.",
-    .positional = "chain",
+    .help = "time chains and updates beside the processor's limit",
+    .about = "chain: a step is energy, gradient and update for all chains, with fresh noise. "
+             "update: all chain steps of a training update and its parameter step, beside a chain "
+             "step. small: steps of small networks on points; network, shape and chains are given. "
+             "scaling: chain on 1, 2, 4 ... threads. Operations are counted for direct "
+             "convolutions, forward and backward.",
+    .positional = "chain|update|small|scaling",
     .positional_min = 1,
     .positional_max = 1,
     .options = bench_table,

@@ -274,7 +274,7 @@ refuse 2 "--shape 0x5x1" bench chain --shape 0x5x1
 refuse 1 "more than 268435456 values" bench chain --shape 65536x65536x1 --base-channels 4096
 refuse 2 "MODEL is missing" info
 refuse 2 "FOLDER is missing" man
-refuse 2 "chain is missing" bench
+refuse 2 "scaling is missing" bench
 refuse 2 "--model is missing" ood
 refuse 2 "did you mean --base-channels?" train $small --base-chanels 8 --updates 1 --out other
 suggested=$(sed 's/.*did you mean \(.*\)?/\1/' refuse.err)

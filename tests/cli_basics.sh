@@ -66,6 +66,21 @@ for verb in $(basin help | sed '1,/^Verbs/d' | sed -n 's/^  \([a-z]*\) .*/\1/p')
     done
 done
 
+# Benchmarks: what they print has the keys that are promised, whatever the times are.
+tiny="--base-channels 4 --shape 8x8x1 --chains 4 --n-steps 2 --rounds 1 --threads 2"
+for name in chain scaling; do
+    expect 0 '"share_of_peak": ' basin bench $name $tiny --json
+    expect 0 " of a measured peak of " basin bench $name $tiny
+done
+expect 0 '"hidden": [64, 64], "chains": 16, "time_ms_per_step": ' \
+    basin bench small --n-steps 20 --rounds 1 --json
+expect 0 '"chain_steps": 2, "update_in_steps": ' basin bench update $tiny --json
+expect 0 " an update of 2 chain steps and the parameter step " \
+    basin bench update --network mlp --shape 2 --chains 4 --n-steps 2 --rounds 1 --box none
+expect_error 2 "basin bench: n-steps 0: there is no step to time" basin bench chain --n-steps 0
+check "one line for each number of threads" sh -c \
+    '[ "$(basin bench scaling '"$tiny"' | wc -l)" -eq 2 ]'
+
 check "manual pages are written" basin man "$tmp/man"
 check "each verb has a page" sh -c '
     verbs=$(basin help | sed -n "/^Verbs/,/^$/s/^  \([a-z]*\) .*/\1/p")
