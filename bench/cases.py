@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is compared: the Langevin step, the problems, and how far two programs may differ.
+
+A step is, in every program and inside the timed region,
+
+    x <- clamp(x - STEP_SIZE * clamp(dE/dx, -CLIP, CLIP) + NOISE_STD * fresh N(0, I), 0, 1)
+
+Ten steps are what the largest compiled graph holds, so lengths are multiples of ten.
+"""
+
+from dataclasses import dataclass
+
+STEP_SIZE = 10.0
+CLIP = 0.03
+NOISE_STD = 0.005
+STEPS_IN_GRAPH = 10
+
+# Training: chains and examples an update, replay buffer, loss, optimiser. Basin's defaults.
+BATCH = 128
+BUFFER_SIZE = 10_000
+RESTART_PROBABILITY = 0.05
+DATA_NOISE = 0.005
+ALPHA = 0.1
+LEARNING_RATE = 1e-4
+GRADIENT_NORM_MAX = 0.1
+AVERAGE_DECAY = 0.999
+IMAGE_COUNT = 60_000
+
+# max|a - b| / max|b|; bfloat16 keeps eight bits, and sums of such numbers lose some.
+LIMITS = {"fp32": 1e-4, "bf16": 1e-1}
+
+DEFAULT_CASES = (
+    "conv:16:128:28x28x1",
+    "conv:32:128:28x28x1",
+    "conv:64:128:28x28x1",
+    "conv:64:64:32x32x3",
+    "conv:128:64:32x32x3",
+    "mlp:128:256",
+    "mlp:64:64",
+    "mlp:64:16",
+    "train:64",
+    "memory:64",
+)
+QUICK_CASES = ("conv:16:128:28x28x1", "mlp:64:16", "train:16", "memory:16")
+KINDS = ("conv", "mlp", "train", "memory")
+
+
+class Failure(Exception):
+    """What stops the comparison, in one line."""
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    kind: str
+    width: int
+    chains: int
+    shape: tuple[int, int, int]  # height, width, channels
+    steps: int  # a timed call
+
+    @property
+    def network(self):
+        return "mlp" if self.kind == "mlp" else "conv"
+
+    @property
+    def options(self):
+        """The network's options, under the names of Basin's JSON."""
+        if self.network == "mlp":
+            return {"hidden": [self.width, self.width]}
+        return {"base_channels": self.width}
+
+    @property
+    def title(self):
+        height, width, channels = self.shape
+        image = f"{height}x{width}x{channels}"
+        return {
+            "conv": f"Chains: base {self.width}, {self.chains} chains of {image}",
+            "mlp": f"Points: MLP {channels}-{self.width}-{self.width}-1, {self.chains} chains",
+            "train": f"One training update: base {self.width}, {self.chains} chains of {image}, "
+            f"{self.steps} steps",
+            "memory": f"Peak memory of training: base {self.width}, {IMAGE_COUNT} images of "
+            f"{image}, {BUFFER_SIZE} chains kept",
+        }[self.kind]
+
+
+def parse(text, is_quick):
+    """`conv:BASE:CHAINS:HxWxC`, `mlp:WIDTH:CHAINS`, `train:BASE` or `memory:BASE`."""
+    kind, *fields = text.split(":")
+    try:
+        if kind == "conv":
+            width, chains, shape = fields
+            numbers = (int(width), int(chains), *map(int, shape.split("x")))
+            # Narrow networks take more steps, so that a timed call is not over in an instant.
+            steps = STEPS_IN_GRAPH * (1 if is_quick else max(1, 64 // numbers[0]))
+        elif kind == "mlp":
+            width, chains = fields
+            numbers = (int(width), int(chains), 1, 1, 2)
+            steps = 100 if is_quick else 1000
+        elif kind in KINDS:
+            (width,) = fields
+            numbers = (int(width), BATCH, 28, 28, 1)
+            steps = STEPS_IN_GRAPH if is_quick else 60
+        else:
+            raise ValueError(kind)
+        width, chains, *shape = numbers
+        if min(numbers) < 1 or len(shape) != 3:
+            raise ValueError(text)
+    except ValueError:
+        raise Failure(
+            f"case {text}: expected conv:BASE:CHAINS:HxWxC, mlp:WIDTH:CHAINS, train:BASE, "
+            "memory:BASE, or one of " + ", ".join(KINDS)
+        ) from None
+    return Case(text, kind, width, chains, tuple(shape), steps)
+
+
+def choose(words, is_quick):
+    """The cases named; a bare kind stands for its default cases."""
+    defaults = QUICK_CASES if is_quick else DEFAULT_CASES
+    names = []
+    for word in words or defaults:
+        names += [name for name in defaults if name.startswith(word + ":")] or [word]
+    return [parse(name, is_quick) for name in names]
+
+
+def deviation(a, b):
+    return float(abs(a - b).max() / abs(b).max())
