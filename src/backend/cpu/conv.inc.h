@@ -21,7 +21,7 @@
  */
 
 /** Rows that a weight gradient block goes over while they are near. */
-#define WEIGHT_ROWS 64
+#define WEIGHT_ROWS 256
 
 /** Channels of a panel. */
 #define PANEL (TILE_VECTORS * LANES)
