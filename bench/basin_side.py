@@ -68,14 +68,14 @@ class Binary:
             raise Failure(f"basin {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def bench(self, case, chains, steps):
-        """What `basin bench chain` prints of one round, after one that is not counted."""
+    def bench(self, what, case):
+        """What `basin bench chain` or `update` prints of one round, after one not counted."""
         shape = "x".join(map(str, case.shape)) if case.network == "conv" else str(case.shape[2])
         return json.loads(
             self.run(
-                *("bench", "chain", "--json", "--rounds", "1", "--seed", str(SEED)),
-                *("--network", case.network, "--shape", shape, "--chains", str(chains)),
-                *("--n-steps", str(steps), "--threads", str(self.threads)),
+                *("bench", what, "--json", "--rounds", "1", "--seed", str(SEED)),
+                *("--network", case.network, "--shape", shape, "--chains", str(case.chains)),
+                *("--n-steps", str(case.steps), "--threads", str(self.threads)),
                 *as_flags(case.options),
                 *as_flags(SAMPLER),
             )
@@ -94,13 +94,6 @@ class Binary:
             *as_flags(case.options),
             *as_flags(SAMPLER),
         ]
-
-    def update(self, case, images):
-        """Seconds and GFLOP of one training update."""
-        text = self.run("train", "--dry-run", *self.train_flags(case, images))
-        lines = {line.split()[0]: line.split() for line in text.splitlines()}
-        # "arithmetic A GFLOP a step, B GFLOP an update"; "one update T s (...)"
-        return float(lines["one"][2]), float(lines["arithmetic"][5])
 
     def training_memory(self, case, images, updates):
         """Largest resident memory in MiB of a training run, watched until it ends."""
@@ -194,9 +187,10 @@ class Energy:
         self.call("basin_energy_evaluate", self.energy, ctypes.c_int64(len(x)), *pointers)
         return energies, gradient
 
-    def walk(self, x, steps):
-        """Where chains from x are after so many steps without noise."""
-        settings = json.dumps({**SAMPLER, "noise_std": 0.0, "n_steps": steps}).encode()
+    def walk(self, x, steps, step_size):
+        """Where chains from x are after so many steps of this size without noise."""
+        changes = {"n_steps": steps, "step_size": step_size, "noise_std": 0.0}
+        settings = json.dumps({**SAMPLER, **changes}).encode()
         options = SampleOptions()
         self.library.basin_sample_options_init(ctypes.byref(options))
         options.sampler, options.settings, options.is_started = b"langevin", settings, True

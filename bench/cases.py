@@ -26,6 +26,10 @@ GRADIENT_NORM_MAX = 0.1
 AVERAGE_DECAY = 0.999
 IMAGE_COUNT = 60_000
 
+# Without noise, ten steps are sized to move no value further than this: far enough to be seen beside
+# rounding, not so far that all values end at the same bounds. Gradients above CLIP are still cut.
+CHECK_DISTANCE = 0.3
+
 # max|a - b| / max|b|; bfloat16 keeps eight bits, and sums of such numbers lose some.
 LIMITS = {"fp32": 1e-4, "bf16": 1e-1}
 
@@ -120,6 +124,10 @@ def choose(words, is_quick):
     for word in words or defaults:
         names += [name for name in defaults if name.startswith(word + ":")] or [word]
     return [parse(name, is_quick) for name in names]
+
+
+def check_step_size(gradient):
+    return CHECK_DISTANCE / STEPS_IN_GRAPH / min(CLIP, float(abs(gradient).max()))
 
 
 def deviation(a, b):

@@ -67,7 +67,8 @@ class Comparison:
         x = np.random.default_rng(0).random((case.chains, *case.shape), dtype=np.float32)
         with self.open_energy(case) as energy:
             energies, gradient = energy.evaluate(x)
-            moved = energy.walk(x, cases.STEPS_IN_GRAPH) - x
+            step_size = cases.check_step_size(gradient)
+            moved = energy.walk(x, cases.STEPS_IN_GRAPH, step_size) - x
         other_energies, other_gradient = torch_side.evaluate(case, self.weights, x)
         agreement = {
             "energy": cases.deviation(other_energies, energies),
@@ -78,7 +79,7 @@ class Comparison:
         rows = [{"program": "Basin", "configuration": "", "precision": "fp32", "values": []}]
         rivals = make_rivals()
         for rival in rivals:
-            found = cases.deviation(rival.walk(x, cases.STEPS_IN_GRAPH) - x, moved)
+            found = cases.deviation(rival.walk(x, cases.STEPS_IN_GRAPH, step_size) - x, moved)
             what = f"ten steps of Basin and {rival.program}, {rival.name},"
             refuse_above(cases.LIMITS[rival.precision], found, what)
             rows.append(
@@ -106,7 +107,7 @@ class Comparison:
         peaks = []
         for round_number in range(self.rounds):
             tell(f"{case.name}: round {round_number + 1} of {self.rounds}")
-            bench = self.binary.bench(case, case.chains, case.steps)
+            bench = self.binary.bench("chain", case)
             peaks.append(bench["peak_gflops"])
             rows[0]["values"].append(bench["time_ms_per_step"])
             for row, rival in zip(rows[1:], rivals):
@@ -136,11 +137,12 @@ class Comparison:
         peaks = []
         for round_number in range(self.rounds):
             tell(f"{case.name}: round {round_number + 1} of {self.rounds}")
-            peaks.append(self.binary.bench(case, 2, 1)["peak_gflops"])
-            seconds, gflop = self.binary.update(case, self.images)
-            rows[0]["values"].append(seconds)
+            bench = self.binary.bench("update", case)
+            peaks.append(bench["peak_gflops"])
+            rows[0]["values"].append(bench["time_s_per_update"])
             for row, training in zip(rows[1:], trainings):
                 row["values"].append(training.update_s())
+        gflop = bench["gflops"] * bench["time_s_per_update"]
         result.update(gflop=gflop, peak_gflops=max(peaks), rows=rows)
 
     def measure_memory(self, case, result):

@@ -26,27 +26,28 @@ def energy_sum(parameters, x):
     return jnp.sum(x @ weight.T + bias)
 
 
-def descend(parameters, x, noise):
+def descend(parameters, x, step_size, noise):
     gradient = jax.grad(energy_sum, argnums=1)(parameters, x)
-    x = x - cases.STEP_SIZE * jnp.clip(gradient, -cases.CLIP, cases.CLIP) + noise
+    x = x - step_size * jnp.clip(gradient, -cases.CLIP, cases.CLIP) + noise
     return jnp.clip(x, 0, 1)
 
 
 @partial(jax.jit, static_argnames=("steps", "unroll"))
-def draw_each_step(parameters, x, key, noise_std, steps, unroll):
+def draw_each_step(parameters, x, key, step_size, noise_std, steps, unroll):
     def step(carry, _):
         x, key = carry
         key, fresh = jax.random.split(key)
-        return (descend(parameters, x, noise_std * jax.random.normal(fresh, x.shape)), key), None
+        noise = noise_std * jax.random.normal(fresh, x.shape)
+        return (descend(parameters, x, step_size, noise), key), None
 
     (x, key), _ = jax.lax.scan(step, (x, key), length=steps, unroll=unroll)
     return x, key
 
 
 @partial(jax.jit, static_argnames=("steps", "unroll"))
-def draw_at_once(parameters, x, key, noise_std, steps, unroll):
+def draw_at_once(parameters, x, key, step_size, noise_std, steps, unroll):
     def step(x, noise):
-        return descend(parameters, x, noise), None
+        return descend(parameters, x, step_size, noise), None
 
     key, fresh = jax.random.split(key)
     noise = noise_std * jax.random.normal(fresh, (steps, *x.shape))
@@ -63,22 +64,25 @@ class Configuration:
     precision: str = "fp32"
     program: str = "JAX"
 
-    def run(self, x, key, noise_std, steps):
-        x, key = self.function(self.parameters, x, key, noise_std, steps, self.unroll)
+    def run(self, x, key, steps, step_size, noise_std):
+        x, key = self.function(
+            self.parameters, x, key, step_size, noise_std, steps=steps, unroll=self.unroll
+        )
         return x.block_until_ready(), key
 
-    def walk(self, x, steps):
+    def walk(self, x, steps, step_size):
         """As Energy.walk of Basin."""
         points = jnp.asarray(x.reshape(len(x), -1))
-        end, _ = self.run(points, jax.random.key(0), 0.0, steps)
+        end, _ = self.run(points, jax.random.key(0), steps, step_size, 0.0)
         return jax.device_get(end).reshape(x.shape)
 
     def time_ms(self, x, steps):
         """Milliseconds a step of the second of two equal runs."""
         points = jnp.asarray(x.reshape(len(x), -1))
-        points, key = self.run(points, jax.random.key(0), cases.NOISE_STD, steps)
+        scales = (cases.STEP_SIZE, cases.NOISE_STD)
+        points, key = self.run(points, jax.random.key(0), steps, *scales)
         start_s = time.perf_counter()
-        self.run(points, key, cases.NOISE_STD, steps)
+        self.run(points, key, steps, *scales)
         return 1e3 * (time.perf_counter() - start_s) / steps
 
 

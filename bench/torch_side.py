@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PyTorch: the networks, and the ways in which a good user would run the same chains.
 
-A configuration is an `advance(x, steps, noise_std)` that gives new chains. The noise's standard
-deviation is an argument so that the code which is timed can also be checked, without noise.
+A configuration is an `advance(x, steps, step_size, noise_std)` that gives new chains. Step and noise
+are arguments so that the code which is timed can also be checked, without noise.
 """
 
 import copy
@@ -84,13 +84,13 @@ def frozen(network, memory_format=torch.contiguous_format):
 def eager(energy):
     """Autograd at each step, the update in place."""
 
-    def advance(x, steps, noise_std):
+    def advance(x, steps, step_size, noise_std):
         x = x.clone()
         for _ in range(steps):
             x.requires_grad_(True)
             (gradient,) = torch.autograd.grad(energy(x).sum(), x)
             x = x.detach()
-            x.add_(gradient.clamp_(-cases.CLIP, cases.CLIP), alpha=-cases.STEP_SIZE)
+            x.add_(gradient.clamp_(-cases.CLIP, cases.CLIP), alpha=-step_size)
             x.add_(torch.randn_like(x), alpha=noise_std).clamp_(0, 1)
         return x
 
@@ -101,18 +101,19 @@ def compiled(energy, steps_in_graph):
     """Gradient and update of one or several steps as one compiled function."""
     gradient = torch.func.grad(lambda x: energy(x).sum())
 
-    def walk(x, noise_std):
+    def walk(x, step_size, noise_std):
         for _ in range(steps_in_graph):
             clipped = gradient(x).clamp(-cases.CLIP, cases.CLIP)
-            x = (x - cases.STEP_SIZE * clipped + noise_std * torch.randn_like(x)).clamp(0, 1)
+            x = (x - step_size * clipped + noise_std * torch.randn_like(x)).clamp(0, 1)
         return x
 
     walk = torch.compile(walk, dynamic=False)
 
-    def advance(x, steps, noise_std):
-        noise_std = torch.tensor(noise_std)
+    def advance(x, steps, step_size, noise_std):
+        # Tensors: a number would be compiled in.
+        step_size, noise_std = torch.tensor(step_size), torch.tensor(noise_std)
         for _ in range(0, steps, steps_in_graph):
-            x = walk(x, noise_std)
+            x = walk(x, step_size, noise_std)
         return x
 
     return advance
@@ -149,17 +150,17 @@ class Configuration:
             return x.flatten(1).clone()
         return x.permute(0, 3, 1, 2).contiguous(memory_format=self.memory_format)
 
-    def walk(self, x, steps):
+    def walk(self, x, steps, step_size):
         """As Energy.walk of Basin."""
-        end = self.advance(self.tensor(x), steps, 0.0)
+        end = self.advance(self.tensor(x), steps, step_size, 0.0)
         end = end if end.dim() == 2 else end.permute(0, 2, 3, 1)
         return end.reshape(x.shape).numpy()
 
     def time_ms(self, x, steps):
         """Milliseconds a step of the second of two equal runs."""
-        x = self.advance(self.tensor(x), steps, cases.NOISE_STD)
+        x = self.advance(self.tensor(x), steps, cases.STEP_SIZE, cases.NOISE_STD)
         start_s = time.perf_counter()
-        self.advance(x, steps, cases.NOISE_STD)
+        self.advance(x, steps, cases.STEP_SIZE, cases.NOISE_STD)
         return 1e3 * (time.perf_counter() - start_s) / steps
 
 
@@ -242,9 +243,9 @@ class Training:
         self.images = torch.from_numpy(np.load(images)).unsqueeze(1)
         self.buffer = torch.rand(cases.BUFFER_SIZE, *self.images.shape[1:])
 
-    def walk_chains(self, x, steps, noise_std):
+    def walk_chains(self, x, steps, step_size, noise_std):
         self.network.requires_grad_(not self.is_frozen)
-        x = self.advance(x, steps, noise_std)
+        x = self.advance(x, steps, step_size, noise_std)
         self.network.requires_grad_(True)
         return x
 
@@ -264,7 +265,8 @@ class Training:
 
     def update(self):
         slots = torch.randint(len(self.buffer), (cases.BATCH,))
-        chains = self.walk_chains(self.draw_starts(slots), self.steps, cases.NOISE_STD)
+        starts = self.draw_starts(slots)
+        chains = self.walk_chains(starts, self.steps, cases.STEP_SIZE, cases.NOISE_STD)
         energies = self.loss_network(torch.cat([self.draw_data(), chains]))
         energy_data, energy_negative = energies.chunk(2)
         squares = energy_data.square() + energy_negative.square()
