@@ -171,24 +171,31 @@ static basin_status time_steps(bench *b, basin__chain_run *run, int64_t chains, 
     return BASIN_OK;
 }
 
-/** One line about a chain step, or one JSON object; `title` is a text and the JSON's first keys. */
-static void print_steps(const bench *b, const char *text, const char *keys, spread s,
-                        double flops) {
-    const double gflops = flops / s.median / 1e9;
+/** The end of a line, or of a JSON object: the rate beside the limit, and on what. */
+static void print_rate(const bench *b, double gflops) {
     const char *isa = basin_context_isa(b->context);
     const int threads = basin_context_thread_count(b->context);
     if (b->options->json)
-        printf("{%s\"time_ms_per_step\": %.5f, \"time_ms_min\": %.5f, \"time_ms_max\": %.5f, "
-               "\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
-               "\"flops_per_step\": %.0f, \"algorithm\": \"direct\", \"threads\": %d, "
-               "\"precision\": \"fp32\", \"isa\": \"%s\"}\n",
-               keys, 1e3 * s.median, 1e3 * s.least, 1e3 * s.most, gflops, b->peak, gflops / b->peak,
-               flops, threads, isa);
+        printf("\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
+               "\"algorithm\": \"direct\", \"threads\": %d, \"precision\": \"fp32\", "
+               "\"isa\": \"%s\"}\n",
+               gflops, b->peak, gflops / b->peak, threads, isa);
     else
-        printf("%s%.4g ms a step (%.4g to %.4g), %.1f GFLOP/s, %.1f %% of a measured peak of %.1f "
-               "(direct, fp32, %s, %d thread%s)\n",
-               text, 1e3 * s.median, 1e3 * s.least, 1e3 * s.most, gflops, 100 * gflops / b->peak,
-               b->peak, isa, threads, threads == 1 ? "" : "s");
+        printf("%.1f GFLOP/s, %.1f %% of a measured peak of %.1f (direct, fp32, %s, %d thread%s)\n",
+               gflops, 100 * gflops / b->peak, b->peak, isa, threads, threads == 1 ? "" : "s");
+}
+
+/** One line about a chain step, or one JSON object; `text` or `keys` come first. */
+static void print_steps(const bench *b, const char *text, const char *keys, spread s,
+                        double flops) {
+    if (b->options->json)
+        printf("{%s\"time_ms_per_step\": %.5f, \"time_ms_min\": %.5f, \"time_ms_max\": %.5f, "
+               "\"flops_per_step\": %.0f, ",
+               keys, 1e3 * s.median, 1e3 * s.least, 1e3 * s.most, flops);
+    else
+        printf("%s%.4g ms a step (%.4g to %.4g), ", text, 1e3 * s.median, 1e3 * s.least,
+               1e3 * s.most);
+    print_rate(b, flops / s.median / 1e9);
 }
 
 /** Time chains of an energy and print them. The first run warms up and is not counted. */
@@ -310,25 +317,17 @@ static basin_status bench_small(basin__command *command) {
 static void print_updates(const bench *b, spread step, spread update,
                           const basin__run_facts *facts) {
     const double flops = facts->step_flops * (double)facts->chain_steps + facts->loss_flops;
-    const double gflops = flops / update.median / 1e9;
-    const char *isa = basin_context_isa(b->context);
-    const int threads = basin_context_thread_count(b->context);
     if (b->options->json)
         printf("{\"time_s_per_update\": %.5f, \"time_s_min\": %.5f, \"time_s_max\": %.5f, "
-               "\"time_ms_per_step\": %.5f, \"chain_steps\": %lld, \"update_in_steps\": %.2f, "
-               "\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
-               "\"algorithm\": \"direct\", \"threads\": %d, \"precision\": \"fp32\", "
-               "\"isa\": \"%s\"}\n",
+               "\"time_ms_per_step\": %.5f, \"chain_steps\": %lld, \"update_in_steps\": %.2f, ",
                update.median, update.least, update.most, 1e3 * step.median,
-               (long long)facts->chain_steps, update.median / step.median, gflops, b->peak,
-               gflops / b->peak, threads, isa);
+               (long long)facts->chain_steps, update.median / step.median);
     else
         printf("%.4g s an update of %lld chain steps and the parameter step (%.4g to %.4g), %.1f "
-               "times a chain step of %.4g ms\n%.1f GFLOP/s, %.1f %% of a measured peak of %.1f "
-               "(direct, fp32, %s, %d thread%s)\n",
+               "times a chain step of %.4g ms\n",
                update.median, (long long)facts->chain_steps, update.least, update.most,
-               update.median / step.median, 1e3 * step.median, gflops, 100 * gflops / b->peak,
-               b->peak, isa, threads, threads == 1 ? "" : "s");
+               update.median / step.median, 1e3 * step.median);
+    print_rate(b, flops / update.median / 1e9);
 }
 
 /** Updates and runs of chains in turn, so that both see the same machine. */
