@@ -39,6 +39,8 @@ expect_error 2 "basin train: buffer-size 20 is below batch 64: each chain needs 
     basin train $small --batch=64 --out other
 expect_error 2 "basin train: unknown option --bacth; did you mean --batch?" \
     basin train --bacth 4 --out other
+expect_error 2 "basin train: restart-from faint is for chains from the buffer: take chain-start buffer, \
+or leave restart-from away" basin train --restart-from faint --chain-start noise --out other
 expect_error 2 "basin train: shift, flip and range are for images, and two-moons holds points" \
     basin train --data two-moons --shift 2 --out other
 [ ! -e other ] && ok "mistakes leave no folder" || not_ok "mistakes leave no folder"

@@ -184,6 +184,11 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
     if (is_points && train->buffer_storage == BASIN__STORAGE_BYTE)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-storage byte is for images, and %s holds points", train->data);
+    if (train->chain_start != BASIN__START_BUFFER &&
+        train->restart_from == BASIN__RESTART_FROM_FAINT)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "restart-from faint is for chains from the buffer: take chain-start "
+                           "buffer, or leave restart-from away");
     if (train->chain_start == BASIN__START_BUFFER && train->buffer_size < train->batch)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",
