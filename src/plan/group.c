@@ -295,6 +295,18 @@ static void write_program(writer *w) {
     }
 }
 
+/** What the fast convolution that needs most keeps beside the registers, in elements. */
+static size_t fast_scratch(const basin__plan *plan) {
+    size_t most = 0;
+    for (int g = 0; g < plan->group_count; g++)
+        for (int p = 0; p < plan->groups[g].phase_count; p++) {
+            const basin__phase *phase = &plan->groups[g].phases[p];
+            size_t size = phase->fast ? basin__winograd_scratch(phase) : 0;
+            most = size > most ? size : most;
+        }
+    return most;
+}
+
 /** Write the programs of all groups; sets the scratch size (registers of the largest). */
 basin_status basin__plan_program(basin__plan *plan) {
     size_t count = (size_t)plan->graph->count;
@@ -322,7 +334,9 @@ basin_status basin__plan_program(basin__plan *plan) {
     }
     basin__free(plan->context, holds);
     basin__free(plan->context, register_of);
-    plan->scratch_size = (size_t)registers * BASIN__CONV_ROWS * BASIN__CONV_WIDTH;
+    plan->register_count = registers;
+    plan->scratch_size =
+        (size_t)registers * BASIN__CONV_ROWS * BASIN__CONV_WIDTH + fast_scratch(plan);
     return status;
 }
 

@@ -58,6 +58,31 @@ typedef struct basin__place {
     int last_group; /* the last group that reads it from memory */
 } basin__place;
 
+/**
+ * A phase as a fast convolution: outputs are cut into tiles, each a change of basis, one product of
+ * matrices a point, and a change back. Pairs are [down, across].
+ */
+typedef struct basin__winograd {
+    int taps[2], outputs[2];
+    int segments[2]; /* an axis is cut into so many, which differ by one output at most */
+    int points[2];   /* of the longer segments: outputs + taps − 1 */
+    int parts;       /* images whose convolutions are added: s² for stride s forward, else 1 */
+    int channels;    /* of a part, padded */
+    int batch;       /* tiles changed at a time */
+    ptrdiff_t line, pixel;      /* strides of a part's image in the input */
+    ptrdiff_t point;            /* stride of a point's numbers among the scratch memory's */
+    ptrdiff_t corner;           /* offset in the input of what output (0, 0) reads first */
+    int32_t *origin;            /* [tiles of an example] offset of what a tile reads first */
+    int32_t *part;              /* [parts] a further offset in the input */
+    int32_t *tap;               /* [parts] offset of a part in a tile's numbers at a point */
+    int first_tap[2], tap_step; /* kernel coordinates of the first tap, and to the next */
+} basin__winograd;
+
+/** Which pixels of an image with so many columns a phase makes: (stride · y + first, …). */
+typedef struct basin__grid {
+    int columns, stride, first[2];
+} basin__grid;
+
 /** One tap list: rows in, weights, pixels out. Forward convolutions have one, adjoints s×s. */
 typedef struct basin__phase {
     int taps, run;
@@ -69,6 +94,7 @@ typedef struct basin__phase {
     int first_row;          /* rows of a full tile in the phases before this one */
     int width;              /* output channels, padded */
     size_t packed;          /* offset of the packed weights in the shared block */
+    basin__winograd *fast;  /* NULL: taps as they are */
 } basin__phase;
 
 /** How weights are laid out for a phase: see basin__pack. */
@@ -140,9 +166,10 @@ struct basin__plan {
     int group_count;
     /* memory */
     unsigned char *shared;
-    size_t shared_size;         /* elements */
-    size_t tile_size;           /* elements of one example's values */
-    size_t scratch_size;        /* elements: registers */
+    size_t shared_size;  /* elements */
+    size_t tile_size;    /* elements of one example's values */
+    size_t scratch_size; /* elements: registers, then what fast convolutions need */
+    int register_count;
     size_t sum_size;            /* elements of one shard's sums; 0: no reduced outputs */
     unsigned char **workspaces; /* one a worker: values, then registers */
     int worker_count;
@@ -177,7 +204,25 @@ void basin__unpack_weight(const basin__plan *plan, const basin__group *group, co
                           float *dense);
 size_t basin__lower_sum_size(const basin__plan *plan, basin_value value);
 
+/* winograd.c */
+basin_status basin__winograd_lower(basin__plan *plan, basin__phase *phase,
+                                   const basin__winograd *form, const basin__grid *grid);
+void basin__winograd_free(basin_context *context, basin__winograd *fast);
+size_t basin__winograd_packed_size(const basin__phase *phase);
+void basin__winograd_pack(const basin__plan *plan, const basin__group *group,
+                          const basin__phase *phase, const float *dense, float *packed);
+size_t basin__winograd_scratch(const basin__phase *phase);
+void basin__winograd_run(const basin__plan *plan, const basin__group *group,
+                         const basin__phase *phase, int n, unsigned char *workspace);
+
 /* run.c */
+/** Rows [row, row + rows) of a full tile's, channels [first, first + width). */
+typedef struct basin__block {
+    int row, rows, first, width;
+} basin__block;
+float *basin__register(const basin__plan *plan, unsigned char *workspace, int index);
+void basin__run_program(const basin__plan *plan, const basin__group *group,
+                        const basin__block *rows, unsigned char *workspace);
 void basin__run_body(basin__plan *plan, int worker, int n, const void *const *inputs,
                      unsigned char *sums);
 void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t n, void *to);

@@ -160,6 +160,27 @@ static basin_status lower_forward(basin__plan *plan, basin__group *group, const 
     return BASIN_OK;
 }
 
+/** A forward convolution whose kernel is as many taps in each of the stride's s × s images. */
+static basin_status lower_forward_fast(basin__plan *plan, basin__group *group, const geometry *g) {
+    const basin__layout *in = &plan->places[g->image].layout;
+    basin__phase *phase = &group->phases[0];
+    if (g->weight.height % g->stride != 0 || g->weight.width % g->stride != 0)
+        return BASIN_OK;
+    basin__winograd form = {
+        .taps = {g->weight.height / g->stride, g->weight.width / g->stride},
+        .outputs = {g->out.height, g->out.width},
+        .parts = g->stride * g->stride,
+        .channels = (int)in->pixel,
+        .line = g->stride * in->line,
+        .pixel = g->stride * in->pixel,
+        .corner = -g->pad * (in->line + in->pixel),
+        .tap_step = g->stride,
+    };
+    phase->run = g->in.channels;
+    phase->width = padded(g->weight.outer);
+    return basin__winograd_lower(plan, phase, &form, &(basin__grid){g->out.width, 1, {0, 0}});
+}
+
 /** The rows at the other side of a weight gradient (the gradient's) or of a scatter (the image's).
  */
 static basin_status list_other_rows(basin__plan *plan, basin__group *group, const geometry *g) {
@@ -184,11 +205,15 @@ static basin_status lower_scatter(basin__plan *plan, basin__group *group, const 
     return list_other_rows(plan, group, g);
 }
 
+/** Pixels of phase a along an axis of so many. */
+static int phase_size(int size, int a, const geometry *g) {
+    return size > a ? (size - a + g->stride - 1) / g->stride : 0;
+}
+
 static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const geometry *g, int a,
                                 int b) {
     const basin__layout *out = &plan->places[g->output].layout;
-    int rows = g->in.height > a ? (g->in.height - a + g->stride - 1) / g->stride : 0;
-    int columns = g->in.width > b ? (g->in.width - b + g->stride - 1) / g->stride : 0;
+    int rows = phase_size(g->in.height, a, g), columns = phase_size(g->in.width, b, g);
     BASIN_TRY(allocate_phase(plan, phase, g->weight.height * g->weight.width, rows * columns));
     phase->pixel = basin__alloc_array(plan->context, (size_t)phase->pixels, sizeof *phase->pixel);
     if (!phase->pixel)
@@ -213,14 +238,60 @@ static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const ge
     return BASIN_OK;
 }
 
+/** Kernel lines of phase a: how many, the first by the output line it reads, and that line. */
+static int phase_taps(int a, int kernel, const geometry *g, int *first_tap, int *first_shift) {
+    int taps = 0;
+    for (int k = kernel - 1; k >= 0; k--) {
+        int shift;
+        if (!phase_shift(a, k, g->pad, g->stride, &shift))
+            continue;
+        if (taps++ == 0) {
+            *first_tap = k;
+            *first_shift = shift;
+        }
+    }
+    return taps;
+}
+
+static basin_status lower_phase_fast(basin__plan *plan, basin__phase *phase, const geometry *g,
+                                     int a, int b) {
+    const basin__layout *out = &plan->places[g->output].layout;
+    int first[2] = {0, 0}, shift[2] = {0, 0};
+    int down = phase_taps(a, g->weight.height, g, &first[0], &shift[0]);
+    int across = phase_taps(b, g->weight.width, g, &first[1], &shift[1]);
+    basin__winograd form = {
+        .taps = {down, across},
+        .outputs = {phase_size(g->in.height, a, g), phase_size(g->in.width, b, g)},
+        .parts = 1,
+        .channels = (int)out->pixel,
+        .line = out->line,
+        .pixel = out->pixel,
+        .corner = shift[0] * out->line + shift[1] * out->pixel,
+        .first_tap = {first[0], first[1]},
+        .tap_step = -g->stride,
+    };
+    phase->run = g->weight.outer;
+    phase->width = padded(g->weight.channels);
+    return basin__winograd_lower(plan, phase, &form,
+                                 &(basin__grid){g->in.width, g->stride, {a, b}});
+}
+
 static basin_status lower_phases(basin__plan *plan, basin__group *group, const geometry *g) {
     int first_row = 0;
     for (int i = 0; i < group->phase_count; i++) {
-        BASIN_TRY(lower_phase(plan, &group->phases[i], g, i / g->stride, i % g->stride));
+        int a = i / g->stride, b = i % g->stride;
+        BASIN_TRY(lower_phase_fast(plan, &group->phases[i], g, a, b));
+        if (!group->phases[i].fast)
+            BASIN_TRY(lower_phase(plan, &group->phases[i], g, a, b));
         group->phases[i].first_row = first_row;
         first_row += plan->tile * group->phases[i].pixels;
     }
     return BASIN_OK;
+}
+
+static size_t packed_size(const basin__phase *phase) {
+    return phase->fast ? basin__winograd_packed_size(phase)
+                       : (size_t)phase->taps * (size_t)phase->run * (size_t)phase->width;
 }
 
 static bool is_same_packing(const basin__plan *plan, const basin__group *a, const basin__group *b) {
@@ -231,7 +302,8 @@ static bool is_same_packing(const basin__plan *plan, const basin__group *a, cons
         x->attributes.conv.stride != y->attributes.conv.stride)
         return false;
     for (int i = 0; i < a->phase_count; i++)
-        if (a->phases[i].taps != b->phases[i].taps || a->phases[i].run != b->phases[i].run)
+        if (packed_size(&a->phases[i]) != packed_size(&b->phases[i]) ||
+            a->phases[i].taps != b->phases[i].taps || a->phases[i].run != b->phases[i].run)
             return false;
     return true;
 }
@@ -249,7 +321,7 @@ static void place_packed(basin__plan *plan, basin__group *group) {
     for (int p = 0; p < group->phase_count; p++) {
         basin__phase *phase = &group->phases[p];
         phase->packed = plan->shared_size;
-        plan->shared_size += (size_t)phase->taps * (size_t)phase->run * (size_t)phase->width;
+        plan->shared_size += packed_size(phase);
     }
 }
 
@@ -273,7 +345,9 @@ basin_status basin__lower_group(basin__plan *plan, basin__group *group) {
         BASIN_TRY(lower_forward(plan, group, &g));
         return list_other_rows(plan, group, &g);
     case BASIN__LOWER_FORWARD:
-        BASIN_TRY(lower_forward(plan, group, &g));
+        BASIN_TRY(lower_forward_fast(plan, group, &g));
+        if (!group->phases[0].fast)
+            BASIN_TRY(lower_forward(plan, group, &g));
         break;
     case BASIN__LOWER_SCATTER:
         BASIN_TRY(lower_scatter(plan, group, &g));
@@ -349,9 +423,14 @@ void basin__pack_all(basin__plan *plan) {
         basin_value weight = basin__plan_node(plan, group->root)->input[1];
         basin_shape shape = basin__plan_node(plan, weight)->shape;
         const float *dense = basin__plan_data(plan, weight, NULL, NULL);
-        for (int p = 0; p < group->phase_count; p++)
-            pack_phase(plan->kernels->panel, group->lowering, &group->phases[p], shape, dense,
-                       (float *)(void *)plan->shared + group->phases[p].packed);
+        for (int p = 0; p < group->phase_count; p++) {
+            const basin__phase *phase = &group->phases[p];
+            float *packed = (float *)(void *)plan->shared + phase->packed;
+            if (phase->fast)
+                basin__winograd_pack(plan, group, phase, dense, packed);
+            else
+                pack_phase(plan->kernels->panel, group->lowering, phase, shape, dense, packed);
+        }
     }
 }
 

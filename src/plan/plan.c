@@ -349,6 +349,7 @@ static void destroy_group(basin_context *context, basin__group *group) {
         basin__free(context, phase->tap_x);
         basin__free(context, phase->in_row);
         basin__free(context, phase->pixel);
+        basin__winograd_free(context, phase->fast);
     }
     for (int i = 0; i < group->operand_count; i++)
         basin__free(context, group->operands[i].row);

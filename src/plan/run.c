@@ -10,12 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/** Rows [row, row + rows) of a full tile's, channels [first, first + width). */
-typedef struct block {
-    int row, rows, first, width;
-} block;
-
-static float *register_at(const basin__plan *plan, unsigned char *workspace, int index) {
+float *basin__register(const basin__plan *plan, unsigned char *workspace, int index) {
     size_t values = plan->tile_size * (size_t)plan->tile;
     return (float *)(void *)workspace + values +
            (size_t)index * BASIN__CONV_ROWS * BASIN__CONV_WIDTH;
@@ -88,8 +83,8 @@ void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t
 
 /* ---- programs ---- */
 
-static void load_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
-                      unsigned char *workspace, float *out) {
+static void load_rows(const basin__plan *plan, const basin__operand *operand,
+                      const basin__block *rows, unsigned char *workspace, float *out) {
     const float *base = basin__plan_data(plan, operand->value, workspace, NULL);
     const int32_t *row = operand->row + rows->row;
     if (!operand->is_channel_scalar) {
@@ -102,20 +97,20 @@ static void load_rows(const basin__plan *plan, const basin__operand *operand, co
             *out++ = base[row[r]];
 }
 
-static void store_rows(const basin__plan *plan, const basin__operand *operand, const block *rows,
-                       unsigned char *workspace, const float *in) {
+static void store_rows(const basin__plan *plan, const basin__operand *operand,
+                       const basin__block *rows, unsigned char *workspace, const float *in) {
     float *base = basin__plan_data(plan, operand->value, workspace, NULL);
     plan->kernels->store_rows(base + rows->first, operand->row + rows->row, in, rows->rows,
                               rows->width, operand->channels - rows->first);
 }
 
-static void run_program(const basin__plan *plan, const basin__group *group, const block *rows,
-                        unsigned char *workspace) {
+void basin__run_program(const basin__plan *plan, const basin__group *group,
+                        const basin__block *rows, unsigned char *workspace) {
     int64_t n = (int64_t)rows->rows * rows->width;
     for (int i = 0; i < group->instruction_count; i++) {
         const basin__instruction *at = &group->instructions[i];
-        float *out = register_at(plan, workspace, at->out);
-        float *a = register_at(plan, workspace, at->a);
+        float *out = basin__register(plan, workspace, at->out);
+        float *a = basin__register(plan, workspace, at->a);
         switch (at->kind) {
         case BASIN__LOAD:
             load_rows(plan, &group->operands[at->operand], rows, workspace, out);
@@ -124,10 +119,10 @@ static void run_program(const basin__plan *plan, const basin__group *group, cons
             store_rows(plan, &group->operands[at->operand], rows, workspace, a);
             break;
         case BASIN__MAP:
-            at->map(out, a, register_at(plan, workspace, at->b), n, at->p, at->q);
+            at->map(out, a, basin__register(plan, workspace, at->b), n, at->p, at->q);
             break;
         case BASIN__SILU_BOTH:
-            plan->kernels->silu_both(out, register_at(plan, workspace, at->out2), a, n);
+            plan->kernels->silu_both(out, basin__register(plan, workspace, at->out2), a, n);
             break;
         }
     }
@@ -144,7 +139,7 @@ static int block_height(int total) {
 }
 
 static void convolve(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
-                     const block *rows, unsigned char *workspace, float *out) {
+                     const basin__block *rows, unsigned char *workspace, float *out) {
     const float *start = NULL;
     if (group->start != BASIN_NO_VALUE)
         start = (const float *)(const void *)plan->shared + group->start_offset + rows->first;
@@ -177,11 +172,15 @@ static void run_rows(const basin__plan *plan, const basin__group *group, const b
     int total = n * phase->pixels;
     if (total == 0)
         return;
+    if (phase->fast) {
+        basin__winograd_run(plan, group, phase, n, workspace);
+        return;
+    }
     int height = block_height(total);
     int channels = (group->shape.channels + BASIN__CHANNEL_UNIT - 1) / BASIN__CHANNEL_UNIT *
                    BASIN__CHANNEL_UNIT;
-    float *out = register_at(plan, workspace, group->root_register);
-    block rows;
+    float *out = basin__register(plan, workspace, group->root_register);
+    basin__block rows;
     for (rows.first = 0; rows.first < channels; rows.first += BASIN__CONV_WIDTH) {
         rows.width =
             channels - rows.first < BASIN__CONV_WIDTH ? channels - rows.first : BASIN__CONV_WIDTH;
@@ -190,7 +189,7 @@ static void run_rows(const basin__plan *plan, const basin__group *group, const b
             rows.rows = total - at < height ? total - at : height;
             if (group->root != BASIN_NO_VALUE)
                 convolve(plan, group, phase, &rows, workspace, out);
-            run_program(plan, group, &rows, workspace);
+            basin__run_program(plan, group, &rows, workspace);
         }
     }
 }
@@ -204,10 +203,10 @@ static void run_scatter(const basin__plan *plan, const basin__group *group, int 
     basin_shape weight = basin__plan_node(plan, node->input[1])->shape;
     int run = weight.width * weight.channels;
     float *image = basin__plan_data(plan, group->root, workspace, NULL);
-    float *out = register_at(plan, workspace, 0);
+    float *out = basin__register(plan, workspace, 0);
     memset(image - layout->origin, 0, (size_t)(n * layout->example) * sizeof *image);
     int total = n * phase->pixels, height = block_height(total);
-    block rows = {.first = 0, .width = phase->width};
+    basin__block rows = {.first = 0, .width = phase->width};
     for (int at = 0; at < total; at += height) {
         rows.row = at;
         rows.rows = total - at < height ? total - at : height;

@@ -22,6 +22,7 @@
 #define BASIN_BACKEND_CPU_KERNELS_H
 
 #include "graph/op.h"
+#include <math.h>
 
 /** Output channels a convolution call covers at most; blocks are this wide but for the last. */
 #define BASIN__CONV_WIDTH 64
@@ -60,6 +61,27 @@ typedef struct basin__conv_weight_block {
     float *out; /* [taps, run, width], aligned to 64 bytes */
 } basin__conv_weight_block;
 
+/** Points of a fast convolution along one axis (winograd.inc.h): the first n of these. */
+#define BASIN__WINOGRAD_POINTS 6
+static const double basin__winograd_point[BASIN__WINOGRAD_POINTS] = {HUGE_VAL, 0, 1, -1, 0.5, -2};
+
+/**
+ * A change of basis of one tile of a fast convolution, with the matrices of winograd.inc.h:
+ *     in   out[i, j] = Σ_yx B[i, y] B[j, x] in[y, x]        points × points from as many numbers
+ *     out  out[y, x] = start + Σ_ij ξ_i^y ξ_j^x in[i, j]    outputs from points × points
+ * each for `channels` side by side; numbers lie at strides [between lines, between columns].
+ */
+typedef struct basin__winograd_tile {
+    int points[2];  /* down, across: 3 … BASIN__WINOGRAD_POINTS */
+    int outputs[2]; /* out alone: 2 … points − 1 */
+    int channels;   /* a multiple of BASIN__CHANNEL_UNIT */
+    const float *in;
+    ptrdiff_t in_stride[2];
+    float *out; /* disjoint from in; both aligned to 64 bytes, as all strides are */
+    ptrdiff_t out_stride[2];
+    const float *start; /* out alone: [channels]; NULL: zeros */
+} basin__winograd_tile;
+
 /** out[i] = f(a[i], b[i]; p, q); pointers equal or disjoint, aligned to 64, n a multiple of 16. */
 typedef void basin__map(float *out, const float *a, const float *b, int64_t n, float p, float q);
 
@@ -79,6 +101,8 @@ typedef struct basin__cpu_kernels {
     int panel;
     void (*conv)(const basin__conv_block *block);
     void (*conv_weight)(const basin__conv_weight_block *block);
+    void (*winograd_in)(const basin__winograd_tile *tile);
+    void (*winograd_out)(const basin__winograd_tile *tile);
     /** Element by element; NULL for ops that are not (or have no kernel, and run as reference). */
     basin__map *map[BASIN__OP_COUNT];
     /** y = SiLU(x) and slope = SiLU'(x) in one pass; y or slope may be x itself. */

@@ -11,6 +11,7 @@
 #include "backend/cpu/random.inc.h"
 #include "backend/cpu/rows.inc.h"
 #include "backend/cpu/run.inc.h"
+#include "backend/cpu/winograd.inc.h"
 
 /*
  * RUN_OF(op) is run_<op> where OWN_<op> is defined as below, and else the op's own kernel: the
@@ -33,6 +34,8 @@ const basin__cpu_kernels KERNEL_TABLE = {
     .panel = PANEL,
     .conv = conv_f32,
     .conv_weight = conv_weight_f32,
+    .winograd_in = winograd_in_f32,
+    .winograd_out = winograd_out_f32,
     .map =
         {
             [BASIN__OP_add] = map_add,
