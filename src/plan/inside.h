@@ -58,30 +58,41 @@ typedef struct basin__place {
     int last_group; /* the last group that reads it from memory */
 } basin__place;
 
+/** Which pixels of an image with so many columns a phase makes: (stride · y + first, …). */
+typedef struct basin__grid {
+    int columns, stride, first[2];
+} basin__grid;
+
+/** A tile of a fast convolution: where it lies in an example. */
+typedef struct basin__winograd_place {
+    int32_t origin; /* offset of the first number that it reads */
+    int32_t pixel;  /* its first pixel, counted in the order of the phase's rows */
+    int32_t kind;   /* see winograd.c */
+} basin__winograd_place;
+
 /**
  * A phase as a fast convolution: outputs are cut into tiles, each a change of basis, one product of
  * matrices a point, and a change back. Pairs are [down, across].
  */
 typedef struct basin__winograd {
+    /* given */
     int taps[2], outputs[2];
-    int segments[2]; /* an axis is cut into so many, which differ by one output at most */
-    int points[2];   /* of the longer segments: outputs + taps − 1 */
-    int parts;       /* images whose convolutions are added: s² for stride s forward, else 1 */
-    int channels;    /* of a part, padded */
-    int batch;       /* tiles changed at a time */
+    int parts;         /* images whose convolutions are added: s² for stride s forward, else 1 */
+    int run, channels; /* of a part: in use, and with their padding */
+    int width;         /* output channels, padded */
     ptrdiff_t line, pixel;      /* strides of a part's image in the input */
-    ptrdiff_t point;            /* stride of a point's numbers among the scratch memory's */
     ptrdiff_t corner;           /* offset in the input of what output (0, 0) reads first */
-    int32_t *origin;            /* [tiles of an example] offset of what a tile reads first */
-    int32_t *part;              /* [parts] a further offset in the input */
-    int32_t *tap;               /* [parts] offset of a part in a tile's numbers at a point */
     int first_tap[2], tap_step; /* kernel coordinates of the first tap, and to the next */
+    basin__grid grid;
+    /* found */
+    int segments[2];               /* an axis is cut into so many, which differ by one at most */
+    int points[2];                 /* of the longer segments: outputs + taps − 1 */
+    int batch;                     /* tiles changed at a time */
+    ptrdiff_t point;               /* stride of a point's numbers in the scratch memory */
+    basin__winograd_place *places; /* [tiles of an example] */
+    int32_t *part;                 /* [parts] a further offset in the input */
+    int32_t *tap;                  /* [parts] offset of a part in a tile's numbers at a point */
 } basin__winograd;
-
-/** Which pixels of an image with so many columns a phase makes: (stride · y + first, …). */
-typedef struct basin__grid {
-    int columns, stride, first[2];
-} basin__grid;
 
 /** One tap list: rows in, weights, pixels out. Forward convolutions have one, adjoints s×s. */
 typedef struct basin__phase {
@@ -198,6 +209,7 @@ basin_status basin__plan_list_halos(basin__plan *plan);
 /* lower.c */
 basin__lowering basin__lowering_of(const basin__plan *plan, basin_value value);
 void basin__lower_halos(basin__plan *plan);
+bool basin__lower_is_fast(const basin__plan *plan, const basin__group *group);
 basin_status basin__lower_group(basin__plan *plan, basin__group *group);
 void basin__pack_all(basin__plan *plan);
 void basin__unpack_weight(const basin__plan *plan, const basin__group *group, const float *packed,
@@ -205,8 +217,10 @@ void basin__unpack_weight(const basin__plan *plan, const basin__group *group, co
 size_t basin__lower_sum_size(const basin__plan *plan, basin_value value);
 
 /* winograd.c */
+bool basin__winograd_pays(const basin__plan *plan, const basin__winograd *form);
 basin_status basin__winograd_lower(basin__plan *plan, basin__phase *phase,
-                                   const basin__winograd *form, const basin__grid *grid);
+                                   const basin__winograd *form);
+bool basin__winograd_same_weights(const basin__winograd *a, const basin__winograd *b);
 void basin__winograd_free(basin_context *context, basin__winograd *fast);
 size_t basin__winograd_packed_size(const basin__phase *phase);
 void basin__winograd_pack(const basin__plan *plan, const basin__group *group,

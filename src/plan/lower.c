@@ -160,25 +160,23 @@ static basin_status lower_forward(basin__plan *plan, basin__group *group, const 
     return BASIN_OK;
 }
 
-/** A forward convolution whose kernel is as many taps in each of the stride's s × s images. */
-static basin_status lower_forward_fast(basin__plan *plan, basin__group *group, const geometry *g) {
+/** The same as a fast convolution: a kernel that is as many taps in each of the stride's images. */
+static basin__winograd forward_form(const basin__plan *plan, const geometry *g) {
     const basin__layout *in = &plan->places[g->image].layout;
-    basin__phase *phase = &group->phases[0];
-    if (g->weight.height % g->stride != 0 || g->weight.width % g->stride != 0)
-        return BASIN_OK;
-    basin__winograd form = {
-        .taps = {g->weight.height / g->stride, g->weight.width / g->stride},
+    bool is_even = g->weight.height % g->stride == 0 && g->weight.width % g->stride == 0;
+    return (basin__winograd){
+        .taps = {is_even ? g->weight.height / g->stride : 0, g->weight.width / g->stride},
         .outputs = {g->out.height, g->out.width},
         .parts = g->stride * g->stride,
+        .run = g->in.channels,
         .channels = (int)in->pixel,
+        .width = padded(g->weight.outer),
         .line = g->stride * in->line,
         .pixel = g->stride * in->pixel,
         .corner = -g->pad * (in->line + in->pixel),
         .tap_step = g->stride,
+        .grid = {g->out.width, 1, {0, 0}},
     };
-    phase->run = g->in.channels;
-    phase->width = padded(g->weight.outer);
-    return basin__winograd_lower(plan, phase, &form, &(basin__grid){g->out.width, 1, {0, 0}});
 }
 
 /** The rows at the other side of a weight gradient (the gradient's) or of a scatter (the image's).
@@ -253,35 +251,44 @@ static int phase_taps(int a, int kernel, const geometry *g, int *first_tap, int 
     return taps;
 }
 
-static basin_status lower_phase_fast(basin__plan *plan, basin__phase *phase, const geometry *g,
-                                     int a, int b) {
+static basin__winograd phase_form(const basin__plan *plan, const geometry *g, int a, int b) {
     const basin__layout *out = &plan->places[g->output].layout;
     int first[2] = {0, 0}, shift[2] = {0, 0};
     int down = phase_taps(a, g->weight.height, g, &first[0], &shift[0]);
     int across = phase_taps(b, g->weight.width, g, &first[1], &shift[1]);
-    basin__winograd form = {
+    return (basin__winograd){
         .taps = {down, across},
         .outputs = {phase_size(g->in.height, a, g), phase_size(g->in.width, b, g)},
         .parts = 1,
+        .run = g->weight.outer,
         .channels = (int)out->pixel,
+        .width = padded(g->weight.channels),
         .line = out->line,
         .pixel = out->pixel,
         .corner = shift[0] * out->line + shift[1] * out->pixel,
         .first_tap = {first[0], first[1]},
         .tap_step = -g->stride,
+        .grid = {g->in.width, g->stride, {a, b}},
     };
-    phase->run = g->weight.outer;
-    phase->width = padded(g->weight.channels);
-    return basin__winograd_lower(plan, phase, &form,
-                                 &(basin__grid){g->in.width, g->stride, {a, b}});
+}
+
+bool basin__lower_is_fast(const basin__plan *plan, const basin__group *group) {
+    if (group->lowering != BASIN__LOWER_FORWARD && group->lowering != BASIN__LOWER_PHASES)
+        return false;
+    geometry g = geometry_of(plan, group->root);
+    basin__winograd form = group->lowering == BASIN__LOWER_FORWARD ? forward_form(plan, &g)
+                                                                   : phase_form(plan, &g, 0, 0);
+    return basin__winograd_pays(plan, &form);
 }
 
 static basin_status lower_phases(basin__plan *plan, basin__group *group, const geometry *g) {
     int first_row = 0;
     for (int i = 0; i < group->phase_count; i++) {
         int a = i / g->stride, b = i % g->stride;
-        BASIN_TRY(lower_phase_fast(plan, &group->phases[i], g, a, b));
-        if (!group->phases[i].fast)
+        basin__winograd form = phase_form(plan, g, a, b);
+        if (basin__winograd_pays(plan, &form))
+            BASIN_TRY(basin__winograd_lower(plan, &group->phases[i], &form));
+        else
             BASIN_TRY(lower_phase(plan, &group->phases[i], g, a, b));
         group->phases[i].first_row = first_row;
         first_row += plan->tile * group->phases[i].pixels;
@@ -302,7 +309,7 @@ static bool is_same_packing(const basin__plan *plan, const basin__group *a, cons
         x->attributes.conv.stride != y->attributes.conv.stride)
         return false;
     for (int i = 0; i < a->phase_count; i++)
-        if (packed_size(&a->phases[i]) != packed_size(&b->phases[i]) ||
+        if (!basin__winograd_same_weights(a->phases[i].fast, b->phases[i].fast) ||
             a->phases[i].taps != b->phases[i].taps || a->phases[i].run != b->phases[i].run)
             return false;
     return true;
@@ -344,11 +351,14 @@ basin_status basin__lower_group(basin__plan *plan, basin__group *group) {
     case BASIN__LOWER_WEIGHT:
         BASIN_TRY(lower_forward(plan, group, &g));
         return list_other_rows(plan, group, &g);
-    case BASIN__LOWER_FORWARD:
-        BASIN_TRY(lower_forward_fast(plan, group, &g));
-        if (!group->phases[0].fast)
+    case BASIN__LOWER_FORWARD: {
+        basin__winograd form = forward_form(plan, &g);
+        if (basin__winograd_pays(plan, &form))
+            BASIN_TRY(basin__winograd_lower(plan, &group->phases[0], &form));
+        else
             BASIN_TRY(lower_forward(plan, group, &g));
         break;
+    }
     case BASIN__LOWER_SCATTER:
         BASIN_TRY(lower_scatter(plan, group, &g));
         break;

@@ -13,6 +13,12 @@
 #define TILE_BYTES (1 << 20)
 #define TILE_MIN 2
 #define TILE_MAX 128
+/**
+ * Fast convolutions read their weights, several times as many, once for a batch of tiles, of which
+ * deep layers have few an example: more examples pay until they leave the last cache.
+ */
+#define FAST_TILE 8
+#define FAST_TILE_BYTES (16 << 20)
 
 static void mark_needed(basin__plan *plan) {
     for (int i = 0; i < plan->output_count; i++)
@@ -221,10 +227,22 @@ static void place_all(basin__plan *plan) {
     }
 }
 
+static bool is_fast(const basin__plan *plan) {
+    for (int g = 0; g < plan->group_count; g++)
+        if (basin__lower_is_fast(plan, &plan->groups[g]))
+            return true;
+    return false;
+}
+
+static int clamp_int(size_t n, int low, int high) {
+    return n < (size_t)low ? low : n > (size_t)high ? high : (int)n;
+}
+
 static void choose_tile(basin__plan *plan, int wanted) {
-    size_t bytes = plan->tile_size * plan->element;
-    int fits = bytes ? (int)(TILE_BYTES / bytes) : TILE_MAX;
-    plan->tile = fits < TILE_MIN ? TILE_MIN : fits > TILE_MAX ? TILE_MAX : fits;
+    size_t bytes = plan->tile_size * plan->element + 1;
+    plan->tile = clamp_int(TILE_BYTES / bytes, TILE_MIN, TILE_MAX);
+    if (plan->tile < FAST_TILE && is_fast(plan))
+        plan->tile = clamp_int(FAST_TILE_BYTES / bytes, plan->tile, FAST_TILE);
     if (wanted > 0)
         plan->tile = wanted;
 }

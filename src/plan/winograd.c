@@ -29,6 +29,9 @@
 #define BATCH_UNIT 12
 #define BATCH_MAX BASIN__CONV_ROWS
 
+/** Kinds of tiles, in such an order that those which take a point are neighbours. */
+enum { WIDE, TALL_AND_WIDE, TALL, SHORT, KINDS };
+
 /* ---- geometry ---- */
 
 static int segment_start(const basin__winograd *fast, int axis, int index) {
@@ -41,6 +44,10 @@ static int segment_size(const basin__winograd *fast, int axis, int index) {
 
 static bool is_long(const basin__winograd *fast, int axis, int index) {
     return segment_size(fast, axis, index) + fast->taps[axis] - 1 == fast->points[axis];
+}
+
+static int kind_of(bool is_tall, bool is_wide) {
+    return is_tall ? (is_wide ? TALL_AND_WIDE : TALL) : is_wide ? WIDE : SHORT;
 }
 
 /** As few segments as the points allow. False if the axis has no use for them. */
@@ -58,30 +65,40 @@ static int tiles_of(const basin__winograd *fast) { return fast->segments[0] * fa
 
 static int inputs_of(const basin__winograd *fast) { return fast->parts * fast->channels; }
 
-/** Whether fewer multiplications outweigh the changes of basis. */
-static bool pays(const basin__winograd *fast, int width) {
-    (void)width;
-    return fast->channels % BASIN__CHANNEL_UNIT == 0;
+bool basin__winograd_pays(const basin__plan *plan, const basin__winograd *form) {
+    basin__winograd fast = *form;
+    (void)plan;
+    return fast.channels % BASIN__CHANNEL_UNIT == 0 && cut_axis(&fast, 0) &&
+           cut_axis(&fast, 1);
 }
 
 /** Tiles one after another, and in each its pixels, line by line. */
-static void list_pixels(const basin__phase *phase, const basin__grid *grid) {
+static void list_tiles(const basin__phase *phase) {
     const basin__winograd *fast = phase->fast;
+    const basin__grid *grid = &fast->grid;
+    basin__winograd_place *place = fast->places;
     int32_t *pixel = phase->pixel;
     for (int i = 0; i < fast->segments[0]; i++)
-        for (int j = 0; j < fast->segments[1]; j++)
-            for (int y = segment_start(fast, 0, i); y < segment_start(fast, 0, i + 1); y++)
-                for (int x = segment_start(fast, 1, j); x < segment_start(fast, 1, j + 1); x++)
+        for (int j = 0; j < fast->segments[1]; j++, place++) {
+            int top = segment_start(fast, 0, i), left = segment_start(fast, 1, j);
+            place->origin = (int32_t)(fast->corner + top * fast->line + left * fast->pixel);
+            place->pixel = (int32_t)(pixel - phase->pixel);
+            place->kind = kind_of(is_long(fast, 0, i), is_long(fast, 1, j));
+            for (int y = top; y < top + segment_size(fast, 0, i); y++)
+                for (int x = left; x < left + segment_size(fast, 1, j); x++)
                     *pixel++ = (y * grid->stride + grid->first[0]) * grid->columns +
                                x * grid->stride + grid->first[1];
+        }
 }
 
 basin_status basin__winograd_lower(basin__plan *plan, basin__phase *phase,
-                                   const basin__winograd *form, const basin__grid *grid) {
+                                   const basin__winograd *form) {
     basin_context *context = plan->context;
     basin__winograd fast = *form;
-    if (!cut_axis(&fast, 0) || !cut_axis(&fast, 1) || !pays(&fast, phase->width))
-        return BASIN_OK;
+    cut_axis(&fast, 0);
+    cut_axis(&fast, 1);
+    phase->run = fast.run;
+    phase->width = fast.width;
     size_t per_tile = (size_t)(fast.points[0] * fast.points[1]) *
                       (size_t)(inputs_of(&fast) + BASIN__CONV_WIDTH) * sizeof(float);
     int batch = (int)(BATCH_BYTES / per_tile) / BATCH_UNIT * BATCH_UNIT;
@@ -89,31 +106,33 @@ basin_status basin__winograd_lower(basin__plan *plan, basin__phase *phase,
     fast.point = (ptrdiff_t)fast.batch * inputs_of(&fast) + BASIN__CHANNEL_UNIT;
     phase->pixels = fast.outputs[0] * fast.outputs[1];
     phase->fast = basin__alloc(context, sizeof fast);
-    fast.origin = basin__alloc_array(context, (size_t)tiles_of(&fast), sizeof *fast.origin);
+    fast.places = basin__alloc_array(context, (size_t)tiles_of(&fast), sizeof *fast.places);
     fast.part = basin__alloc_array(context, (size_t)fast.parts, sizeof *fast.part);
     fast.tap = basin__alloc_array(context, (size_t)fast.parts, sizeof *fast.tap);
     phase->pixel = basin__alloc_array(context, (size_t)phase->pixels, sizeof *phase->pixel);
     if (phase->fast)
         *phase->fast = fast;
-    if (!phase->fast || !fast.origin || !fast.part || !fast.tap || !phase->pixel)
+    if (!phase->fast || !fast.places || !fast.part || !fast.tap || !phase->pixel)
         return BASIN_ERROR_MEMORY;
     int side = fast.parts > 1 ? fast.tap_step : 1;
     for (int part = 0; part < fast.parts; part++) {
         fast.part[part] = (int32_t)((part / side * fast.line + part % side * fast.pixel) / side);
         fast.tap[part] = part * fast.channels;
     }
-    for (int tile = 0; tile < tiles_of(&fast); tile++)
-        fast.origin[tile] =
-            (int32_t)(form->corner + segment_start(&fast, 0, tile / fast.segments[1]) * fast.line +
-                      segment_start(&fast, 1, tile % fast.segments[1]) * fast.pixel);
-    list_pixels(phase, grid);
+    list_tiles(phase);
     return BASIN_OK;
+}
+
+bool basin__winograd_same_weights(const basin__winograd *a, const basin__winograd *b) {
+    if (!a || !b)
+        return a == b;
+    return a->points[0] == b->points[0] && a->points[1] == b->points[1] && a->run == b->run;
 }
 
 void basin__winograd_free(basin_context *context, basin__winograd *fast) {
     if (!fast)
         return;
-    basin__free(context, fast->origin);
+    basin__free(context, fast->places);
     basin__free(context, fast->part);
     basin__free(context, fast->tap);
     basin__free(context, fast);
@@ -129,8 +148,8 @@ size_t basin__winograd_scratch(const basin__phase *phase) {
 
 size_t basin__winograd_packed_size(const basin__phase *phase) {
     const basin__winograd *fast = phase->fast;
-    return (size_t)(fast->points[0] * fast->points[1]) * (size_t)fast->parts * (size_t)phase->run *
-           (size_t)phase->width;
+    return (size_t)(fast->points[0] * fast->points[1]) * (size_t)fast->parts * (size_t)fast->run *
+           (size_t)fast->width;
 }
 
 /** ξ_i^k for the k-th of r taps. */
@@ -149,7 +168,7 @@ static void gather_weights(const basin__phase *phase, const basin__group *group,
                            const float *dense, int input, int first, int width, double *out) {
     const basin__winograd *fast = phase->fast;
     bool is_forward = group->lowering == BASIN__LOWER_FORWARD;
-    int part = input / phase->run, k = input % phase->run,
+    int part = input / fast->run, k = input % fast->run,
         side = fast->parts > 1 ? fast->tap_step : 1;
     ptrdiff_t step = is_forward ? (ptrdiff_t)w.height * w.width * w.channels : 1;
     int outputs = (is_forward ? w.outer : w.channels) - first;
@@ -183,12 +202,12 @@ void basin__winograd_pack(const basin__plan *plan, const basin__group *group,
                           const basin__phase *phase, const float *dense, float *packed) {
     const basin__winograd *fast = phase->fast;
     basin_shape w = basin__plan_node(plan, basin__plan_node(plan, group->root)->input[1])->shape;
-    int inputs = fast->parts * phase->run, panel = plan->kernels->panel;
-    size_t matrix = (size_t)inputs * (size_t)phase->width; /* of one point */
+    int inputs = fast->parts * fast->run, panel = plan->kernels->panel;
+    size_t matrix = (size_t)inputs * (size_t)fast->width; /* of one point */
     double taps[TAPS_MAX * TAPS_MAX * BASIN__CONV_WIDTH];
     double down[POINTS * TAPS_MAX * BASIN__CONV_WIDTH], across[POINTS * BASIN__CONV_WIDTH];
-    for (int first = 0; first < phase->width; first += panel) {
-        int width = phase->width - first < panel ? phase->width - first : panel;
+    for (int first = 0; first < fast->width; first += panel) {
+        int width = fast->width - first < panel ? fast->width - first : panel;
         for (int input = 0; input < inputs; input++, packed += width) {
             gather_weights(phase, group, w, dense, input, first, width, taps);
             change_weights(fast->points[0], fast->taps[0], taps, fast->taps[1] * width, down);
@@ -207,64 +226,75 @@ void basin__winograd_pack(const basin__plan *plan, const basin__group *group,
 
 /* ---- running ---- */
 
-/** Kinds of tiles, in such an order that those which take a point are neighbours. */
-enum { WIDE, TALL_AND_WIDE, TALL, SHORT, KINDS };
+/** A tile of a batch. */
+typedef struct member {
+    const basin__winograd_place *place;
+    int example;
+    int slot; /* in the scratch memory: tiles are ordered by kind */
+} member;
 
-/** A batch of tiles, and where each lies in the scratch memory. */
 typedef struct batch {
-    int first, count;       /* of the tiles of all examples */
-    int place[BATCH_MAX];   /* of each tile: ordered by kind */
-    int start[KINDS + 1];   /* first place of each kind */
-    int32_t row[BATCH_MAX]; /* of each place: offset of its numbers at a point */
+    int count;
+    member members[BATCH_MAX];
+    int start[KINDS + 1];   /* first slot of each kind */
+    int32_t row[BATCH_MAX]; /* of each slot: offset of its numbers at a point */
     float *values, *products;
 } batch;
 
-static int kind_of(const basin__winograd *fast, int tile) {
-    bool is_tall = is_long(fast, 0, tile / fast->segments[1]);
-    bool is_wide = is_long(fast, 1, tile % fast->segments[1]);
-    return is_tall ? (is_wide ? TALL_AND_WIDE : TALL) : is_wide ? WIDE : SHORT;
-}
-
-static void place_tiles(const basin__winograd *fast, batch *tiles) {
-    int tile_count = tiles_of(fast), next = 0;
+static void fill_batch(const basin__winograd *fast, int first, int count, batch *tiles) {
+    int tile_count = tiles_of(fast), counts[KINDS] = {0}, next[KINDS];
+    int example = first / tile_count, tile = first % tile_count;
+    tiles->count = count;
+    for (int t = 0; t < count; t++) {
+        tiles->members[t] = (member){&fast->places[tile], example, 0};
+        counts[fast->places[tile].kind]++;
+        if (++tile == tile_count) {
+            tile = 0;
+            example++;
+        }
+    }
+    tiles->start[0] = 0;
     for (int kind = 0; kind < KINDS; kind++) {
-        tiles->start[kind] = next;
-        for (int t = 0; t < tiles->count; t++)
-            if (kind_of(fast, (tiles->first + t) % tile_count) == kind)
-                tiles->place[t] = next++;
+        next[kind] = tiles->start[kind];
+        tiles->start[kind + 1] = next[kind] + counts[kind];
     }
-    tiles->start[KINDS] = next;
-    for (int place = 0; place < next; place++)
-        tiles->row[place] = place * inputs_of(fast);
+    for (int t = 0; t < count; t++) {
+        tiles->members[t].slot = next[tiles->members[t].place->kind]++;
+        tiles->row[t] = t * inputs_of(fast);
+    }
 }
 
-static basin__winograd_tile tile_form(const basin__winograd *fast, int tile) {
-    basin__winograd_tile form;
-    int index[2] = {tile / fast->segments[1], tile % fast->segments[1]};
-    for (int axis = 0; axis < 2; axis++) {
-        form.outputs[axis] = segment_size(fast, axis, index[axis]);
-        form.points[axis] = form.outputs[axis] + fast->taps[axis] - 1;
+/** What all tiles of each kind have in common. */
+static void fill_forms(const basin__winograd *fast, int channels, basin__winograd_tile *forms) {
+    for (int kind = 0; kind < KINDS; kind++) {
+        basin__winograd_tile *form = &forms[kind];
+        memset(form, 0, sizeof *form);
+        form->points[0] = fast->points[0] - (kind == WIDE || kind == SHORT);
+        form->points[1] = fast->points[1] - (kind == TALL || kind == SHORT);
+        for (int axis = 0; axis < 2; axis++)
+            form->outputs[axis] = form->points[axis] - fast->taps[axis] + 1;
+        form->channels = channels;
     }
-    return form;
 }
 
-static void change_inputs(const basin__plan *plan, const basin__phase *phase, const float *in,
+static void change_inputs(const basin__plan *plan, const basin__winograd *fast, const float *in,
                           ptrdiff_t example, const batch *tiles) {
-    const basin__winograd *fast = phase->fast;
-    int tile_count = tiles_of(fast);
+    basin__winograd_tile forms[KINDS];
+    fill_forms(fast, fast->channels, forms);
+    for (int kind = 0; kind < KINDS; kind++) {
+        forms[kind].in_stride[0] = fast->line;
+        forms[kind].in_stride[1] = fast->pixel;
+        forms[kind].out_stride[0] = fast->points[1] * fast->point;
+        forms[kind].out_stride[1] = fast->point;
+    }
     for (int t = 0; t < tiles->count; t++) {
-        int tile = (tiles->first + t) % tile_count;
-        basin__winograd_tile call = tile_form(fast, tile);
-        call.channels = fast->channels;
-        call.in_stride[0] = fast->line;
-        call.in_stride[1] = fast->pixel;
-        call.out_stride[0] = fast->points[1] * fast->point;
-        call.out_stride[1] = fast->point;
-        const float *from = in + (tiles->first + t) / tile_count * example + fast->origin[tile];
+        const member *tile = &tiles->members[t];
+        basin__winograd_tile *call = &forms[tile->place->kind];
+        const float *from = in + tile->example * example + tile->place->origin;
         for (int part = 0; part < fast->parts; part++) {
-            call.in = from + fast->part[part];
-            call.out = tiles->values + tiles->row[tiles->place[t]] + fast->tap[part];
-            plan->kernels->winograd_in(&call);
+            call->in = from + fast->part[part];
+            call->out = tiles->values + tiles->row[tile->slot] + fast->tap[part];
+            plan->kernels->winograd_in(call);
         }
     }
 }
@@ -274,7 +304,7 @@ static void multiply(const basin__plan *plan, const basin__phase *phase, int fir
                      const batch *tiles) {
     const basin__winograd *fast = phase->fast;
     const float *packed = (const float *)(const void *)plan->shared + phase->packed;
-    size_t inputs = (size_t)fast->parts * (size_t)phase->run;
+    size_t inputs = (size_t)fast->parts * (size_t)fast->run;
     for (int i = 0; i < fast->points[0]; i++)
         for (int j = 0; j < fast->points[1]; j++) {
             bool is_tall = i == fast->points[0] - 1, is_wide = j == fast->points[1] - 1;
@@ -287,8 +317,8 @@ static void multiply(const basin__plan *plan, const basin__phase *phase, int fir
                 .rows = to - from,
                 .tap = fast->tap,
                 .taps = fast->parts,
-                .run = phase->run,
-                .weight = packed + ((size_t)point * (size_t)phase->width + (size_t)first) * inputs,
+                .run = fast->run,
+                .weight = packed + ((size_t)point * (size_t)fast->width + (size_t)first) * inputs,
                 .width = width,
                 .out = tiles->products + ((ptrdiff_t)point * fast->batch + from) * width,
             };
@@ -302,33 +332,33 @@ static void change_outputs(const basin__plan *plan, const basin__group *group,
                            const basin__phase *phase, basin__block rows, const batch *tiles,
                            unsigned char *workspace) {
     const basin__winograd *fast = phase->fast;
+    basin__winograd_tile forms[KINDS];
+    fill_forms(fast, rows.width, forms);
+    for (int kind = 0; kind < KINDS; kind++) {
+        forms[kind].in_stride[1] = (ptrdiff_t)fast->batch * rows.width;
+        forms[kind].in_stride[0] = fast->points[1] * forms[kind].in_stride[1];
+        forms[kind].out_stride[0] = forms[kind].outputs[1] * rows.width;
+        forms[kind].out_stride[1] = rows.width;
+        if (group->start != BASIN_NO_VALUE)
+            forms[kind].start =
+                (const float *)(const void *)plan->shared + group->start_offset + rows.first;
+    }
     float *out = basin__register(plan, workspace, group->root_register);
-    const float *start = NULL;
-    if (group->start != BASIN_NO_VALUE)
-        start = (const float *)(const void *)plan->shared + group->start_offset + rows.first;
-    int tile_count = tiles_of(fast), columns = fast->segments[1];
-    int example = tiles->first / tile_count, tile = tiles->first % tile_count;
+    rows.row = phase->first_row + tiles->members[0].example * phase->pixels +
+               tiles->members[0].place->pixel;
     rows.rows = 0;
-    rows.row = phase->first_row + example * phase->pixels +
-               segment_start(fast, 0, tile / columns) * fast->outputs[1] +
-               segment_size(fast, 0, tile / columns) * segment_start(fast, 1, tile % columns);
     for (int t = 0; t < tiles->count; t++) {
-        basin__winograd_tile call = tile_form(fast, (tiles->first + t) % tile_count);
-        int pixels = call.outputs[0] * call.outputs[1];
+        const member *tile = &tiles->members[t];
+        basin__winograd_tile *call = &forms[tile->place->kind];
+        int pixels = call->outputs[0] * call->outputs[1];
         if (rows.rows + pixels > BASIN__CONV_ROWS) {
             basin__run_program(plan, group, &rows, workspace);
             rows.row += rows.rows;
             rows.rows = 0;
         }
-        call.channels = rows.width;
-        call.in = tiles->products + tiles->place[t] * rows.width;
-        call.in_stride[0] = (ptrdiff_t)fast->points[1] * fast->batch * rows.width;
-        call.in_stride[1] = (ptrdiff_t)fast->batch * rows.width;
-        call.out = out + rows.rows * rows.width;
-        call.out_stride[0] = call.outputs[1] * rows.width;
-        call.out_stride[1] = rows.width;
-        call.start = start;
-        plan->kernels->winograd_out(&call);
+        call->in = tiles->products + tile->slot * rows.width;
+        call->out = out + rows.rows * rows.width;
+        plan->kernels->winograd_out(call);
         rows.rows += pixels;
     }
     basin__run_program(plan, group, &rows, workspace);
@@ -342,14 +372,13 @@ void basin__winograd_run(const basin__plan *plan, const basin__group *group,
     batch tiles = {.values = basin__register(plan, workspace, plan->register_count)};
     tiles.products = tiles.values + fast->points[0] * fast->points[1] * fast->point;
     int total = n * tiles_of(fast);
-    basin__block rows = {.first = 0};
-    for (; tiles.first < total; tiles.first += tiles.count) {
-        tiles.count = total - tiles.first < fast->batch ? total - tiles.first : fast->batch;
-        place_tiles(fast, &tiles);
-        change_inputs(plan, phase, in, plan->places[input].layout.example, &tiles);
-        for (rows.first = 0; rows.first < phase->width; rows.first += BASIN__CONV_WIDTH) {
-            rows.width = phase->width - rows.first < BASIN__CONV_WIDTH ? phase->width - rows.first
-                                                                       : BASIN__CONV_WIDTH;
+    for (int first = 0; first < total; first += tiles.count) {
+        fill_batch(fast, first, total - first < fast->batch ? total - first : fast->batch, &tiles);
+        change_inputs(plan, fast, in, plan->places[input].layout.example, &tiles);
+        basin__block rows = {.first = 0};
+        for (; rows.first < fast->width; rows.first += BASIN__CONV_WIDTH) {
+            rows.width = fast->width - rows.first < BASIN__CONV_WIDTH ? fast->width - rows.first
+                                                                      : BASIN__CONV_WIDTH;
             multiply(plan, phase, rows.first, rows.width, &tiles);
             change_outputs(plan, group, phase, rows, &tiles, workspace);
         }

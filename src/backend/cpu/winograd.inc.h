@@ -57,13 +57,13 @@ BASIN_INLINE vec winograd_add(vec sum, const float factor, vec x, bool is_first)
     return vec_multiply_add(vec_broadcast(&factor), x, sum);
 }
 
-BASIN_INLINE void winograd_in_axis(const int points, const winograd_axis *axis) {
-    for (int line = 0; line < axis->lines; line++)
-        for (int c = 0; c < axis->channels; c += LANES) {
-            const float *in = axis->in + line * axis->in_line + c;
-            float *out = axis->out + line * axis->out_line + c;
+BASIN_INLINE void winograd_in_axis(const int points, const winograd_axis axis) {
+    for (int line = 0; line < axis.lines; line++)
+        for (int c = 0; c < axis.channels; c += LANES) {
+            const float *in = axis.in + line * axis.in_line + c;
+            float *out = axis.out + line * axis.out_line + c;
             vec x[WINOGRAD_MAX];
-            BASIN_UNROLL for (int j = 0; j < points; j++) x[j] = vec_load(in + j * axis->in_step);
+            BASIN_UNROLL for (int j = 0; j < points; j++) x[j] = vec_load(in + j * axis.in_step);
             BASIN_UNROLL for (int i = 0; i < points; i++) {
                 vec sum = x[0];
                 bool is_first = true;
@@ -74,7 +74,7 @@ BASIN_INLINE void winograd_in_axis(const int points, const winograd_axis *axis) 
                         is_first = false;
                     }
                 }
-                vec_store(out + i * axis->out_step, sum);
+                vec_store(out + i * axis.out_step, sum);
             }
         }
 }
@@ -89,15 +89,15 @@ BASIN_INLINE float winograd_power(const int i, const int k, const int outputs) {
 }
 
 BASIN_INLINE void winograd_out_axis(const int points, const int outputs, const bool has_start,
-                                    const winograd_axis *axis) {
-    for (int line = 0; line < axis->lines; line++)
-        for (int c = 0; c < axis->channels; c += LANES) {
-            const float *in = axis->in + line * axis->in_line + c;
-            float *out = axis->out + line * axis->out_line + c;
+                                    const winograd_axis axis) {
+    for (int line = 0; line < axis.lines; line++)
+        for (int c = 0; c < axis.channels; c += LANES) {
+            const float *in = axis.in + line * axis.in_line + c;
+            float *out = axis.out + line * axis.out_line + c;
             vec x[WINOGRAD_MAX];
-            BASIN_UNROLL for (int i = 0; i < points; i++) x[i] = vec_load(in + i * axis->in_step);
+            BASIN_UNROLL for (int i = 0; i < points; i++) x[i] = vec_load(in + i * axis.in_step);
             BASIN_UNROLL for (int k = 0; k < outputs; k++) {
-                vec sum = has_start ? vec_load(axis->start + c) : x[0];
+                vec sum = has_start ? vec_load(axis.start + c) : x[0];
                 bool is_first = !has_start;
                 BASIN_UNROLL for (int i = 0; i < points; i++) {
                     const float factor = winograd_power(i, k, outputs);
@@ -106,7 +106,7 @@ BASIN_INLINE void winograd_out_axis(const int points, const int outputs, const b
                         is_first = false;
                     }
                 }
-                vec_store(out + k * axis->out_step, sum);
+                vec_store(out + k * axis.out_step, sum);
             }
         }
 }
@@ -117,13 +117,13 @@ typedef void winograd_function(const winograd_axis *axis);
     X(3, 2) X(4, 2) X(4, 3) X(5, 2) X(5, 3) X(5, 4) X(6, 2) X(6, 3) X(6, 4) X(6, 5)
 #define FOR_EACH_POINTS(X) X(3) X(4) X(5) X(6)
 #define DEFINE_IN(points)                                                                          \
-    static void winograd_in_##points(const winograd_axis *axis) { winograd_in_axis(points, axis); }
+    static void winograd_in_##points(const winograd_axis *axis) { winograd_in_axis(points, *axis); }
 #define DEFINE_OUT(points, outputs)                                                                \
     static void winograd_out_##points##_##outputs(const winograd_axis *axis) {                     \
-        winograd_out_axis(points, outputs, false, axis);                                           \
+        winograd_out_axis(points, outputs, false, *axis);                                           \
     }                                                                                              \
     static void winograd_end_##points##_##outputs(const winograd_axis *axis) {                     \
-        winograd_out_axis(points, outputs, true, axis);                                            \
+        winograd_out_axis(points, outputs, true, *axis);                                            \
     }
 #define IN_ENTRY(points) [points] = winograd_in_##points,
 #define OUT_ENTRY(points, outputs) [points][outputs] = winograd_out_##points##_##outputs,
