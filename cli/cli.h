@@ -61,6 +61,7 @@ typedef struct basin__command {
     int argument_count;
     bool is_quiet;    /* --quiet: no progress, no summary; errors still */
     int thread_count; /* --threads */
+    bool exact_convolution;
     bool wants_help;  /* --help was given */
     basin__option_group groups[BASIN__GROUPS_MAX]; /* the verb's, the kinds', the common one */
     const char *group_kinds[BASIN__GROUPS_MAX];    /* "network" for a kind's group, else NULL */

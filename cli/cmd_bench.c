@@ -175,14 +175,16 @@ static basin_status time_steps(bench *b, basin__chain_run *run, int64_t chains, 
 static void print_rate(const bench *b, double gflops) {
     const char *isa = basin_context_isa(b->context);
     const int threads = basin_context_thread_count(b->context);
+    const char *algorithm = basin_context_exact_convolution(b->context) ? "direct" : "fast";
     if (b->options->json)
         printf("\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
-               "\"algorithm\": \"direct\", \"threads\": %d, \"precision\": \"fp32\", "
+               "\"algorithm\": \"%s\", \"threads\": %d, \"precision\": \"fp32\", "
                "\"isa\": \"%s\"}\n",
-               gflops, b->peak, gflops / b->peak, threads, isa);
+               gflops, b->peak, gflops / b->peak, algorithm, threads, isa);
     else
-        printf("%.1f GFLOP/s, %.1f %% of a measured peak of %.1f (direct, fp32, %s, %d thread%s)\n",
-               gflops, 100 * gflops / b->peak, b->peak, isa, threads, threads == 1 ? "" : "s");
+        printf("%.1f GFLOP/s, %.1f %% of a measured peak of %.1f (%s, fp32, %s, %d thread%s)\n",
+               gflops, 100 * gflops / b->peak, b->peak, algorithm, isa, threads,
+               threads == 1 ? "" : "s");
 }
 
 /** One line about a chain step, or one JSON object; `text` or `keys` come first. */
@@ -271,6 +273,7 @@ static basin_status bench_scaling(basin__command *command, basin_shape shape) {
         basin_context_options options;
         basin_context_options_init(&options);
         options.thread_count = threads;
+        options.exact_convolution = basin_context_exact_convolution(command->context);
         options.isa = basin_context_isa(command->context);
         basin_context *context;
         status = basin_context_create(&options, &context);

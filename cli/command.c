@@ -18,7 +18,7 @@
 typedef struct common_options {
     char *config;
     int64_t threads;
-    bool quiet, help;
+    bool exact_convolution, quiet, help;
 } common_options;
 
 #define AT(field) offsetof(common_options, field)
@@ -28,6 +28,8 @@ const basin__option basin__common_table[] = {
      "Read options from a YAML or JSON file first; keys are option names"},
     {"threads", BASIN__OPTION_INT, AT(threads), "0", 0, 4096, NULL, NULL,
      "Worker threads; 0 takes the processors this process may use"},
+    {"exact-convolution", BASIN__OPTION_FLAG, AT(exact_convolution), NULL, 0, 0, NULL, NULL,
+     "Convolve tap by tap, not with fewer multiplications: slower, a little less rounding"},
     {"quiet", BASIN__OPTION_FLAG, AT(quiet), NULL, 0, 0, NULL, NULL,
      "Print results and errors only"},
     {"help", BASIN__OPTION_FLAG, AT(help), NULL, 0, 0, NULL, NULL, "Print this help"},
@@ -271,6 +273,7 @@ basin_status basin__command_parse(basin__command *command, basin_context *contex
         command->groups[i].is_set |= from_config[i];
     command->is_quiet = common_of(command)->quiet;
     command->thread_count = (int)common_of(command)->threads;
+    command->exact_convolution = common_of(command)->exact_convolution;
     return check_positional(command);
 }
 

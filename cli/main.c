@@ -60,6 +60,7 @@ static int run_with_workers(basin__command *command) {
     basin_context_options options;
     basin_context_options_init(&options);
     options.thread_count = command->thread_count;
+    options.exact_convolution = command->exact_convolution;
     options.log = log_line;
     options.log_user = command;
     basin_status status = basin_context_create(&options, &context);

@@ -25,6 +25,11 @@ typedef struct basin_context_options {
     int thread_count; /**< 0: affinity and cgroup quota decide */
     /** "reference", "generic", "neon", "avx2", "avx512". NULL: BASIN_CPU, else the best. */
     const char *isa;
+    /**
+     * Convolve as written, tap by tap. Otherwise convolutions that fewer multiplications make
+     * faster take them (Winograd): results differ by rounding, at most 1e-4 of the largest value.
+     */
+    bool exact_convolution;
     /** Allocate `bytes` aligned to 64, or NULL. NULL pointer here: the C library's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);
@@ -57,6 +62,9 @@ BASIN_API int basin_context_thread_count(const basin_context *context);
 
 /** The instruction set in use: "reference", "generic", "neon", "avx2" or "avx512". */
 BASIN_API const char *basin_context_isa(const basin_context *context);
+
+/** Whether convolutions take no fewer multiplications than they are written with. */
+BASIN_API bool basin_context_exact_convolution(const basin_context *context);
 
 /** The library's version, "0.1.0" for example. */
 BASIN_API const char *basin_version(void);

@@ -367,6 +367,10 @@ int basin_context_thread_count(const basin_context *context) { return context->t
 
 basin__isa basin__context_isa(const basin_context *context) { return context->isa; }
 
+bool basin_context_exact_convolution(const basin_context *context) {
+    return context->options.exact_convolution;
+}
+
 const char *basin_context_isa(const basin_context *context) {
     return basin__isa_name(context->isa);
 }

@@ -104,6 +104,7 @@ typedef struct basin__phase {
     int32_t *pixel;         /* [pixels] y · width + x in the group's image; NULL: in order */
     int first_row;          /* rows of a full tile in the phases before this one */
     int width;              /* output channels, padded */
+    int few;                /* output channels, if the kernel for few takes them; else 0 */
     size_t packed;          /* offset of the packed weights in the shared block */
     basin__winograd *fast;  /* NULL: taps as they are */
 } basin__phase;

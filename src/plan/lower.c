@@ -142,6 +142,10 @@ static void list_rows(const basin__plan *plan, const basin__layout *layout, int 
                                    (x * stride - pad) * layout->pixel);
 }
 
+static int few_outputs(const basin__phase *phase, int outputs) {
+    return outputs <= BASIN__CONV_FEW && phase->run % BASIN__CHANNEL_UNIT == 0 ? outputs : 0;
+}
+
 static basin_status lower_forward(basin__plan *plan, basin__group *group, const geometry *g) {
     const basin__layout *in = &plan->places[g->image].layout;
     basin__phase *phase = &group->phases[0];
@@ -151,6 +155,7 @@ static basin_status lower_forward(basin__plan *plan, basin__group *group, const 
         allocate_phase(plan, phase, g->weight.height * columns, g->out.height * g->out.width));
     phase->run = is_run ? g->weight.width * g->in.channels : g->in.channels;
     phase->width = padded(g->weight.outer);
+    phase->few = few_outputs(phase, g->weight.outer);
     for (int t = 0; t < phase->taps; t++) {
         phase->tap_y[t] = (int16_t)(t / columns);
         phase->tap_x[t] = (int16_t)(t % columns);
@@ -219,6 +224,7 @@ static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const ge
     phase->taps = 0;
     phase->run = g->weight.outer;
     phase->width = padded(g->weight.channels);
+    phase->few = few_outputs(phase, g->weight.channels);
     for (int ky = 0; ky < g->weight.height; ky++)
         for (int kx = 0; kx < g->weight.width; kx++) {
             int dy, dx;
@@ -298,7 +304,8 @@ static basin_status lower_phases(basin__plan *plan, basin__group *group, const g
 
 static size_t packed_size(const basin__phase *phase) {
     return phase->fast ? basin__winograd_packed_size(phase)
-                       : (size_t)phase->taps * (size_t)phase->run * (size_t)phase->width;
+                       : (size_t)phase->taps * (size_t)phase->run *
+                             (size_t)(phase->few ? phase->few : phase->width);
 }
 
 static bool is_same_packing(const basin__plan *plan, const basin__group *a, const basin__group *b) {
@@ -397,6 +404,15 @@ static int output_count(basin__lowering lowering, basin_shape w) {
                                              : w.outer;
 }
 
+static void pack_few(basin__lowering lowering, const basin__phase *phase, basin_shape w,
+                     const float *dense, float *packed) {
+    for (int o = 0; o < phase->few; o++)
+        for (int t = 0; t < phase->taps; t++)
+            for (int k = 0; k < phase->run; k++)
+                *packed++ =
+                    dense[weight_index(lowering, phase, w, t, k, 0) + o * output_step(lowering, w)];
+}
+
 /** Panels of outputs, each [taps, run, panel]; outputs beyond the last are zero. */
 static void pack_phase(int panel, basin__lowering lowering, const basin__phase *phase,
                        basin_shape w, const float *dense, float *packed) {
@@ -438,6 +454,8 @@ void basin__pack_all(basin__plan *plan) {
             float *packed = (float *)(void *)plan->shared + phase->packed;
             if (phase->fast)
                 basin__winograd_pack(plan, group, phase, dense, packed);
+            else if (phase->few)
+                pack_few(group->lowering, phase, shape, dense, packed);
             else
                 pack_phase(plan->kernels->panel, group->lowering, phase, shape, dense, packed);
         }

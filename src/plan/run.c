@@ -163,7 +163,10 @@ static void convolve(const basin__plan *plan, const basin__group *group, const b
         .width = rows->width,
         .out = out,
     };
-    plan->kernels->conv(&call);
+    if (phase->few)
+        plan->kernels->conv_few(&call, phase->few);
+    else
+        plan->kernels->conv(&call);
 }
 
 /** All rows of one phase through the program. */

@@ -28,6 +28,9 @@
 /** Tiles in a batch: a multiple of all micro-kernels' heights. */
 #define BATCH_UNIT 12
 #define BATCH_MAX BASIN__CONV_ROWS
+/** Changing the basis of a number to a point's, and back, in multiply-adds of as many lanes. */
+#define IN_COST 14
+#define OUT_COST 14
 
 /** Kinds of tiles, in such an order that those which take a point are neighbours. */
 enum { WIDE, TALL_AND_WIDE, TALL, SHORT, KINDS };
@@ -65,11 +68,27 @@ static int tiles_of(const basin__winograd *fast) { return fast->segments[0] * fa
 
 static int inputs_of(const basin__winograd *fast) { return fast->parts * fast->channels; }
 
+/** Points of all tiles of an example: multiplications of one channel with one output. */
+static double points_of(const basin__winograd *fast) {
+    double points = 1;
+    for (int axis = 0; axis < 2; axis++)
+        points *= fast->outputs[axis] + fast->segments[axis] * (fast->taps[axis] - 1);
+    return points;
+}
+
+/**
+ * Whether fewer multiplications outweigh the changes of basis: by a count of vector operations, so
+ * that the choice, and with it the bits, depends on shapes alone.
+ */
 bool basin__winograd_pays(const basin__plan *plan, const basin__winograd *form) {
     basin__winograd fast = *form;
-    (void)plan;
-    return fast.channels % BASIN__CHANNEL_UNIT == 0 && cut_axis(&fast, 0) &&
-           cut_axis(&fast, 1);
+    if (basin_context_exact_convolution(plan->context) ||
+        fast.channels % BASIN__CHANNEL_UNIT != 0 || !cut_axis(&fast, 0) || !cut_axis(&fast, 1))
+        return false;
+    double inputs = fast.parts * fast.channels, outputs = fast.width;
+    double direct = (double)fast.outputs[0] * fast.outputs[1] * fast.taps[0] * fast.taps[1];
+    return points_of(&fast) * (inputs * outputs + IN_COST * inputs + OUT_COST * outputs) <
+           direct * inputs * outputs;
 }
 
 /** Tiles one after another, and in each its pixels, line by line. */

@@ -43,15 +43,21 @@ static void state_fields(basin__trainer *trainer, state_field fields[STATE_FIELD
     memcpy(fields, list, sizeof list);
 }
 
+/** How convolutions are computed: it decides how results are rounded. */
+static const char *convolution_of(const basin__trainer *trainer) {
+    return basin_context_exact_convolution(trainer->context) ? "direct" : "fast";
+}
+
 static basin_status save_state(basin__trainer *trainer, const char *path) {
     state_field fields[STATE_FIELDS];
     state_fields(trainer, fields);
     const basin__run_folder *folder = &trainer->folder;
     double before = trainer->seconds_before;
     json_t *state = json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I}", "version", STATE_VERSION, "basin",
-        basin_version(), "instruction_set", basin_context_isa(trainer->context), "precision", "f32",
-        "update", (json_int_t)trainer->progress.update, "roll_backs", trainer->progress.roll_backs,
+        "{s:i, s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I}", "version", STATE_VERSION,
+        "basin", basin_version(), "instruction_set", basin_context_isa(trainer->context),
+        "precision", "f32", "convolution", convolution_of(trainer), "update",
+        (json_int_t)trainer->progress.update, "roll_backs", trainer->progress.roll_backs,
         "sum_updates", (json_int_t)trainer->progress.meter.updates, "metrics_bytes",
         (json_int_t)folder->metrics_bytes, "log_bytes", (json_int_t)folder->log_bytes,
         "events_bytes", (json_int_t)folder->events_bytes);
@@ -64,6 +70,16 @@ static basin_status save_state(basin__trainer *trainer, const char *path) {
     basin_status status = basin__json_write(trainer->context, path, state);
     json_decref(state);
     return status;
+}
+
+/** A run may go on with other arithmetic, but then it is another run. */
+static void warn_of_change(const basin__trainer *trainer, const json_t *state, const char *key,
+                           const char *now) {
+    const char *before = json_string_value(json_object_get(state, key));
+    if (before != NULL && strcmp(before, now) != 0)
+        basin__log(trainer->context, BASIN_LOG_WARNING,
+                   "this run had %s %s and goes on with %s: results differ by rounding", key,
+                   before, now);
 }
 
 static basin_status read_state(basin__trainer *trainer, const char *path, const json_t *state) {
@@ -96,11 +112,8 @@ static basin_status read_state(basin__trainer *trainer, const char *path, const 
                                "%s: \"%s\" should be a number", path, fields[i].key);
         *fields[i].value = json_number_value(value);
     }
-    const char *isa = json_string_value(json_object_get(state, "instruction_set"));
-    if (isa != NULL && strcmp(isa, basin_context_isa(trainer->context)) != 0)
-        basin__log(trainer->context, BASIN_LOG_WARNING,
-                   "this run was on %s and goes on with %s: results differ by rounding", isa,
-                   basin_context_isa(trainer->context));
+    warn_of_change(trainer, state, "instruction_set", basin_context_isa(trainer->context));
+    warn_of_change(trainer, state, "convolution", convolution_of(trainer));
     return BASIN_OK;
 }
 

@@ -23,6 +23,9 @@
 /** Rows that a weight gradient block goes over while they are near. */
 #define WEIGHT_ROWS 256
 
+/** Rows over which the weights of few outputs are used while they are in registers. */
+#define FEW_ROWS 4
+
 /** Channels of a panel. */
 #define PANEL (TILE_VECTORS * LANES)
 
@@ -133,6 +136,73 @@ static void conv_f32(const basin__conv_block *block) {
         weight += (ptrdiff_t)block->taps * block->run * vectors * LANES;
     }
 }
+
+/* ---- few outputs ---- */
+
+/** Sums of LANES numbers: halves are added until one is left. */
+BASIN_INLINE float vec_sum(vec x) {
+    _Alignas(64) float lanes[LANES];
+    vec_store(lanes, x);
+    BASIN_UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        BASIN_UNROLL for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/** Lanes run along k: a few rows times all outputs. */
+BASIN_INLINE void few_run(const int rows, const int outputs, const basin__conv_block *block,
+                          const int32_t *row, float *out) {
+    static const float zero = 0.0f;
+    const ptrdiff_t inputs = (ptrdiff_t)block->taps * block->run;
+    const float *weight = block->weight;
+    vec sum[FEW_ROWS][BASIN__CONV_FEW];
+    BASIN_UNROLL for (int r = 0; r < rows; r++) BASIN_UNROLL for (int o = 0; o < outputs; o++)
+        sum[r][o] = vec_broadcast(&zero);
+    for (int t = 0; t < block->taps; t++) {
+        const float *in = block->in + block->tap[t];
+        for (int k = 0; k < block->run; k += LANES, weight += LANES) {
+            vec w[BASIN__CONV_FEW];
+            BASIN_UNROLL for (int o = 0; o < outputs; o++) w[o] = vec_load(weight + o * inputs);
+            BASIN_UNROLL for (int r = 0; r < rows; r++) {
+                const vec x = vec_load(in + row[r] + k);
+                BASIN_UNROLL for (int o = 0; o < outputs; o++) sum[r][o] =
+                    vec_multiply_add(x, w[o], sum[r][o]);
+            }
+        }
+    }
+    BASIN_UNROLL for (int r = 0; r < rows; r++) {
+        float *to = out + r * BASIN__CHANNEL_UNIT;
+        memset(to, 0, BASIN__CHANNEL_UNIT * sizeof *to);
+        BASIN_UNROLL for (int o = 0; o < outputs; o++) to[o] =
+            (block->start ? block->start[o] : 0.0f) + vec_sum(sum[r][o]);
+    }
+}
+
+BASIN_INLINE void few_rows(const int outputs, const basin__conv_block *block) {
+    const int rows = outputs > 2 ? FEW_ROWS / 2 : FEW_ROWS; /* as many sums as registers hold */
+    int r = 0;
+    for (; r + rows <= block->rows; r += rows)
+        few_run(rows, outputs, block, block->row + r, block->out + r * BASIN__CHANNEL_UNIT);
+    for (; r < block->rows; r++)
+        few_run(1, outputs, block, block->row + r, block->out + r * BASIN__CHANNEL_UNIT);
+}
+
+static void conv_few_f32(const basin__conv_block *block, int outputs) {
+    switch (outputs) {
+    case 1:
+        few_rows(1, block);
+        break;
+    case 2:
+        few_rows(2, block);
+        break;
+    case 3:
+        few_rows(3, block);
+        break;
+    default:
+        few_rows(4, block);
+    }
+}
+
+/* ---- weight gradients ---- */
 
 /** All (t, k) of one panel of channels over one block of rows. */
 static void weight_panel(const basin__conv_weight_block *block, weight_chunk *chunk, int vectors,

@@ -28,6 +28,8 @@
 #define BASIN__CONV_WIDTH 64
 /** Rows a convolution call covers at most: a multiple of all micro-kernels' heights. */
 #define BASIN__CONV_ROWS 48
+/** Output channels that are few: they are summed over lanes, not side by side in them. */
+#define BASIN__CONV_FEW 4
 /** Channels are padded to this many floats (64 bytes), whatever the instruction set. */
 #define BASIN__CHANNEL_UNIT 16
 
@@ -100,6 +102,12 @@ typedef struct basin__cpu_kernels {
      */
     int panel;
     void (*conv)(const basin__conv_block *block);
+    /**
+     * The same for 1 … BASIN__CONV_FEW outputs and runs that are a multiple of BASIN__CHANNEL_UNIT:
+     * weights lie [outputs, taps, run], and the block's width is BASIN__CHANNEL_UNIT, of which
+     * further channels become zeros.
+     */
+    void (*conv_few)(const basin__conv_block *block, int outputs);
     void (*conv_weight)(const basin__conv_weight_block *block);
     void (*winograd_in)(const basin__winograd_tile *tile);
     void (*winograd_out)(const basin__winograd_tile *tile);

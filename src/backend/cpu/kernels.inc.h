@@ -33,6 +33,7 @@
 const basin__cpu_kernels KERNEL_TABLE = {
     .panel = PANEL,
     .conv = conv_f32,
+    .conv_few = conv_few_f32,
     .conv_weight = conv_weight_f32,
     .winograd_in = winograd_in_f32,
     .winograd_out = winograd_out_f32,

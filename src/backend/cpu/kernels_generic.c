@@ -45,6 +45,7 @@ BASIN_INLINE vec vec_multiply_add(vec a, vec b, vec sum) { return sum + a * b; }
 const basin__cpu_kernels basin__cpu_kernels_reference = {
     .panel = BASIN__CONV_WIDTH,
     .conv = basin__conv_reference,
+    .conv_few = conv_few_f32,
     .conv_weight = basin__conv_weight_reference,
     .winograd_in = winograd_in_f32,
     .winograd_out = winograd_out_f32,

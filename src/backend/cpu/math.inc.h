@@ -38,33 +38,37 @@ BASIN_INLINE float at_least(float x, float low) { return x < low ? low : x; }
 #define ROUNDER 12582912.0f
 #define ROUNDER_BITS 0x4B400000u
 
-/** exp(x) = mantissa · 2^n: returns the mantissa, in [√½, √2]. */
-BASIN_INLINE float exp_split(float x, uint32_t *n) {
-    const float shifted = MULTIPLY_ADD(x, 1.44269504088896341f, ROUNDER);
+/**
+ * exp(sign · x) = mantissa · 2^n, for a sign of ±1: returns the mantissa, in [√½, √2]. The sign
+ * goes into the constants: gcc would make of the negative of a clamp two selects.
+ */
+BASIN_INLINE float exp_split(const float sign, float x, uint32_t *n) {
+    const float shifted = MULTIPLY_ADD(x, sign * 1.44269504088896341f, ROUNDER);
     const float whole = shifted - ROUNDER;
-    float r = MULTIPLY_ADD(whole, -0.693359375f, x); /* ln 2 in two parts, the first exact */
-    r = MULTIPLY_ADD(whole, 2.12194440e-4f, r);
-    float p = 1.9875691500e-4f;
-    p = MULTIPLY_ADD(p, r, 1.3981999507e-3f);
-    p = MULTIPLY_ADD(p, r, 8.3334519073e-3f);
-    p = MULTIPLY_ADD(p, r, 4.1665795894e-2f);
-    p = MULTIPLY_ADD(p, r, 1.6666665459e-1f);
-    p = MULTIPLY_ADD(p, r, 5.0000001201e-1f);
+    float r = MULTIPLY_ADD(whole, sign * -0.693359375f, x); /* ln 2 in two parts, the first exact */
+    r = MULTIPLY_ADD(whole, sign * 2.12194440e-4f, r);
+    /* In pairs (Estrin), a shorter chain: what waits for it is all that limits a loop over this. */
+    const float square = r * r;
+    const float p0 = MULTIPLY_ADD(r, sign * 1.6666665459e-1f, 5.0000001201e-1f);
+    const float p2 = MULTIPLY_ADD(r, sign * 8.3334519073e-3f, 4.1665795894e-2f);
+    const float p4 = MULTIPLY_ADD(r, sign * 1.9875691500e-4f, 1.3981999507e-3f);
+    const float p = MULTIPLY_ADD(MULTIPLY_ADD(p4, square, p2), square, p0);
     *n = bits_of(shifted) - ROUNDER_BITS;
-    return MULTIPLY_ADD(p, r * r, r) + 1.0f;
+    return MULTIPLY_ADD(p, square, sign * r) + 1.0f;
 }
 
-/** exp(x) where |x| ≤ 87: the result is a normal number. */
-BASIN_INLINE float exp_near(float x) {
+/** exp(sign · x) where |x| ≤ 87: the result is a normal number. */
+BASIN_INLINE float exp_near(const float sign, float x) {
     uint32_t n;
-    const float mantissa = exp_split(x, &n);
+    const float mantissa = exp_split(sign, x, &n);
     return mantissa * float_of((n + 127u) << 23);
 }
 
 /** exp(x) for any x: 0 and infinity at the ends, denormal numbers rounded once. */
 BASIN_INLINE float exp_any(float x) {
     uint32_t n;
-    const float mantissa = exp_split(at_most(at_least(x, basin__exp_low), basin__exp_high), &n);
+    const float mantissa =
+        exp_split(1.0f, at_most(at_least(x, basin__exp_low), basin__exp_high), &n);
     /* 2^n as two factors that are both normal numbers. */
     const uint32_t half = (uint32_t)((int32_t)n >> 1), rest = n - half;
     return mantissa * float_of((half + 127u) << 23) * float_of((rest + 127u) << 23);
@@ -122,7 +126,7 @@ BASIN_INLINE void cos_sin_turn(uint32_t turn, float *cos_out, float *sin_out) {
 
 /** σ = 1 / (1 + e) with e = e^−x, which is given too, where |x| ≤ 87. */
 BASIN_INLINE float sigmoid_near(float x, float *e) {
-    *e = exp_near(-x);
+    *e = exp_near(-1.0f, x);
     return 1.0f / (1.0f + *e);
 }
 
@@ -172,6 +176,6 @@ BASIN_INLINE float tanh_of(float x) {
     p = MULTIPLY_ADD(p, z, 1.33314422036e-1f);
     p = MULTIPLY_ADD(p, z, -3.33332819422e-1f);
     const float near = MULTIPLY_ADD(p * z, x, x);
-    const float far = 1.0f - 2.0f / (exp_near(at_most(2.0f * size, basin__exp_near)) + 1.0f);
+    const float far = 1.0f - 2.0f / (exp_near(1.0f, at_most(2.0f * size, basin__exp_near)) + 1.0f);
     return size < 0.625f ? near : copysignf(far, x);
 }

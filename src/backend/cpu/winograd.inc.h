@@ -120,10 +120,10 @@ typedef void winograd_function(const winograd_axis *axis);
     static void winograd_in_##points(const winograd_axis *axis) { winograd_in_axis(points, *axis); }
 #define DEFINE_OUT(points, outputs)                                                                \
     static void winograd_out_##points##_##outputs(const winograd_axis *axis) {                     \
-        winograd_out_axis(points, outputs, false, *axis);                                           \
+        winograd_out_axis(points, outputs, false, *axis);                                          \
     }                                                                                              \
     static void winograd_end_##points##_##outputs(const winograd_axis *axis) {                     \
-        winograd_out_axis(points, outputs, true, *axis);                                            \
+        winograd_out_axis(points, outputs, true, *axis);                                           \
     }
 #define IN_ENTRY(points) [points] = winograd_in_##points,
 #define OUT_ENTRY(points, outputs) [points][outputs] = winograd_out_##points##_##outputs,
