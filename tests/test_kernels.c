@@ -123,6 +123,155 @@ static void test_conv(void **unused) {
     for_each_table(check_conv_shapes);
 }
 
+/* ---- convolution with few outputs ---- */
+
+/** Rows and taps at whole cache lines, as the kernel for few outputs wants them. */
+static void align_problem(conv_problem *p) {
+    for (int r = 0; r < p->rows; r++)
+        p->row[r] = p->row[r] / BASIN__CHANNEL_UNIT * BASIN__CHANNEL_UNIT;
+    for (int t = 0; t < p->taps; t++)
+        p->tap[t] = p->tap[t] / BASIN__CHANNEL_UNIT * BASIN__CHANNEL_UNIT;
+    for (int r = 0; r < p->rows; r++)
+        for (int i = 0; i < p->taps * p->run; i++)
+            p->in.data[p->row[r] + p->tap[i / p->run] + i % p->run] = any_number();
+}
+
+static void check_few_shape(const basin__cpu_kernels *kernels, int outputs, int taps, int run) {
+    conv_problem problem = conv_problem_make(13, taps, run, BASIN__CHANNEL_UNIT);
+    align_problem(&problem);
+    problem.has_start = outputs % 2 == 0;
+    guarded out = guarded_make(13 * BASIN__CHANNEL_UNIT, NAN);
+    basin__conv_block block = conv_problem_block(&problem, 0, 13, out.data);
+    kernels->conv_few(&block, outputs);
+    for (int r = 0; r < 13; r++)
+        for (int o = 0; o < BASIN__CHANNEL_UNIT; o++) {
+            double sum = problem.has_start ? (double)problem.start.data[o] : 0, size = fabs(sum);
+            for (int i = 0; i < taps * run; i++) {
+                int at = problem.row[r] + problem.tap[i / run] + i % run;
+                double product = (double)problem.in.data[at] *
+                                 (double)problem.weight.data[o < outputs ? o * taps * run + i : 0];
+                sum += product;
+                size += fabs(product);
+            }
+            double got = (double)out.data[r * BASIN__CHANNEL_UNIT + o];
+            if (o < outputs)
+                assert_true(fabs(got - sum) <= size * FLT_EPSILON * (taps * run + 1));
+            else
+                assert_true(got == 0);
+        }
+    guarded part = guarded_make(5 * BASIN__CHANNEL_UNIT, NAN); /* fewer rows: the same bits */
+    block = conv_problem_block(&problem, 6, 5, part.data);
+    kernels->conv_few(&block, outputs);
+    assert_true(same_bits(part.data, out.data + 6 * BASIN__CHANNEL_UNIT, part.n));
+    guarded_free(&part);
+    guarded_free(&out);
+    conv_problem_free(&problem);
+}
+
+static void check_few(const basin__cpu_kernels *kernels) {
+    for (int outputs = 1; outputs <= BASIN__CONV_FEW; outputs++) {
+        check_few_shape(kernels, outputs, 1, 128);
+        check_few_shape(kernels, outputs, 9, 16);
+        check_few_shape(kernels, outputs, 2, 48);
+    }
+}
+
+static void test_conv_few(void **unused) {
+    (void)unused;
+    for_each_table(check_few);
+}
+
+/* ---- fast convolution ---- */
+
+/** Numbers at points × points or outputs × outputs, each with channels and a gap behind it. */
+enum { CHANNELS = 80, STRIDE = CHANNELS + 16, SIDE = BASIN__WINOGRAD_POINTS };
+
+static basin__winograd_tile tile_of(const int *points, const int *taps, const float *in,
+                                    float *out) {
+    basin__winograd_tile tile = {
+        .points = {points[0], points[1]},
+        .outputs = {points[0] - taps[0] + 1, points[1] - taps[1] + 1},
+        .channels = CHANNELS,
+        .in = in,
+        .in_stride = {SIDE * STRIDE, STRIDE},
+        .out = out,
+        .out_stride = {SIDE * STRIDE, STRIDE},
+    };
+    return tile;
+}
+
+/** Multiply values at points by those of the taps g[down][across], the same for all channels. */
+static void multiply_points(const int *points, const int *taps, const double *g, float *values) {
+    for (int i = 0; i < points[0]; i++)
+        for (int j = 0; j < points[1]; j++) {
+            double u = 0;
+            for (int a = 0; a < taps[0]; a++)
+                for (int b = 0; b < taps[1]; b++) {
+                    double down = i ? pow(basin__winograd_point[i], a) : a == taps[0] - 1;
+                    double across = j ? pow(basin__winograd_point[j], b) : b == taps[1] - 1;
+                    u += down * across * g[a * taps[1] + b];
+                }
+            for (int c = 0; c < CHANNELS; c++)
+                values[(i * SIDE + j) * STRIDE + c] *= (float)u;
+        }
+}
+
+/** There and back gives the convolution; nothing but the numbers asked for is written. */
+static void check_winograd_shape(const basin__cpu_kernels *kernels, const int *points,
+                                 const int *taps) {
+    const int64_t n = SIDE * SIDE * STRIDE;
+    guarded in = guarded_make(n, NAN), values = guarded_make(n, guard_number);
+    guarded out = guarded_make(n, guard_number), start = guarded_make(CHANNELS, 0);
+    double g[SIDE * SIDE];
+    for (int i = 0; i < taps[0] * taps[1]; i++)
+        g[i] = (double)any_number();
+    for (int i = 0; i < SIDE * SIDE; i++)
+        for (int c = 0; c < CHANNELS; c++)
+            if (i / SIDE < points[0] && i % SIDE < points[1])
+                in.data[i * STRIDE + c] = any_number();
+    for (int c = 0; c < CHANNELS; c++)
+        start.data[c] = any_number();
+    basin__winograd_tile tile = tile_of(points, taps, in.data, values.data);
+    kernels->winograd_in(&tile);
+    multiply_points(points, taps, g, values.data);
+    tile = tile_of(points, taps, values.data, out.data);
+    tile.start = taps[0] == 2 ? start.data : NULL;
+    kernels->winograd_out(&tile);
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            for (int c = 0; c < STRIDE; c++) {
+                double sum = tile.start && c < CHANNELS ? (double)start.data[c] : 0;
+                float got = out.data[(y * SIDE + x) * STRIDE + c];
+                bool is_asked = y < tile.outputs[0] && x < tile.outputs[1] && c < CHANNELS;
+                for (int t = 0; is_asked && t < taps[0] * taps[1]; t++)
+                    sum +=
+                        g[t] *
+                        (double)in.data[((y + t / taps[1]) * SIDE + x + t % taps[1]) * STRIDE + c];
+                if (is_asked)
+                    assert_true(fabs((double)got - sum) < 2e-4);
+                else
+                    assert_true(got == guard_number);
+            }
+    guarded_free(&in);
+    guarded_free(&values);
+    guarded_free(&out);
+    guarded_free(&start);
+}
+
+static void check_winograd(const basin__cpu_kernels *kernels) {
+    int points[2], taps[2];
+    for (points[0] = 3; points[0] <= SIDE; points[0]++)
+        for (points[1] = 3; points[1] <= SIDE; points[1]++)
+            for (taps[0] = 2; taps[0] < points[0]; taps[0]++)
+                for (taps[1] = 2; taps[1] < points[1]; taps[1]++)
+                    check_winograd_shape(kernels, points, taps);
+}
+
+static void test_winograd(void **unused) {
+    (void)unused;
+    for_each_table(check_winograd);
+}
+
 /* ---- weight gradient ---- */
 
 typedef struct weight_problem {
@@ -630,10 +779,11 @@ int main(int argument_count, char **arguments) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),  cmocka_unit_test(test_conv_weight),
-        cmocka_unit_test(test_maps),  cmocka_unit_test(test_silu_both),
-        cmocka_unit_test(test_rows),  cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_chain), cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_conv),     cmocka_unit_test(test_conv_few),
+        cmocka_unit_test(test_winograd), cmocka_unit_test(test_conv_weight),
+        cmocka_unit_test(test_maps),     cmocka_unit_test(test_silu_both),
+        cmocka_unit_test(test_rows),     cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_chain),    cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,11 @@ static const net nets[] = {
     {"odd", 9, 7, 2, {{6, 5, 2, 4}, {18, 3, 2, 1}, {7, 2, 3, 0}, {1, 1, 1, 0}}, 0, 0, 0},
     {"residual", 6, 6, 17, {{17, 3, 1, 1}, {17, 3, 1, 1}, {40, 3, 2, 1}}, 1, 0, 0},
     {"vector", 1, 1, 2, {{24, 1, 1, 0}, {130, 1, 1, 0}, {9, 1, 1, 0}}, 0, 0, 1},
+    {"fast", 14, 14, 16, {{32, 3, 1, 1}, {16, 4, 2, 1}}, 0, 0, 1},
+    {"fast, all kinds of tiles", 13, 9, 17, {{33, 3, 1, 1}, {16, 5, 1, 2}, {20, 4, 2, 0}}, 0, 0, 0},
+    {"fast, other kernels", 11, 18, 20, {{24, 2, 1, 0}, {18, 6, 2, 2}, {70, 4, 1, 1}}, 1, 0, 0},
+    {"fast score", 9, 8, 16, {{16, 3, 1, 1}, {16, 3, 1, 0}}, 0, 1, 0},
+    {"few outputs", 6, 6, 32, {{16, 3, 1, 1}, {3, 3, 1, 1}, {16, 3, 1, 1}}, 0, 0, 0},
     {"score", 6, 5, 1, {{8, 3, 1, 1}, {8, 3, 2, 1}}, 0, 1, 0},
 };
 
@@ -109,6 +114,8 @@ static void pose(basin_context *context, const net *n, problem *p) {
 
 /* ---- running a problem ---- */
 
+static bool is_fast(const net *n) { return strncmp(n->name, "fast", 4) == 0; }
+
 typedef struct answer {
     double *values[OUTPUTS_MAX];
     int64_t counts[OUTPUTS_MAX];
@@ -135,6 +142,9 @@ static void solve(basin_context *context, const net *n, int64_t batch, bool is_f
     if (basin__plan_create(context, p.graph, p.outputs, p.output_count, &options, &plan) !=
         BASIN_OK)
         fail_msg("%s: %s", n->name, basin_context_error(context));
+    bool may_be_fast = !is_f64 && strcmp(basin_context_isa(context), "reference") != 0 &&
+                       !basin_context_exact_convolution(context);
+    assert_true(is_fast(n) ? (basin__plan_describe(plan).fast_count > 0) == may_be_fast : true);
     void *bound[OUTPUTS_MAX];
     for (int i = 0; i < name_count; i++) {
         int64_t count = basin_shape_count(basin_graph_shape(p.graph, p.outputs[2 + i]));
@@ -242,6 +252,33 @@ static void test_same_bits(void **state) {
     }
 }
 
+/** --exact-convolution: no plan is fast (solve() looks), and the answer is the same but for
+ * rounding. */
+static void test_exact_convolution(void **state) {
+    (void)state;
+    basin_context_options options;
+    basin_context_options_init(&options);
+    options.thread_count = 1;
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        answer answers[2];
+        for (int is_exact = 0; is_exact < 2; is_exact++) {
+            basin_context *context;
+            options.exact_convolution = is_exact;
+            assert_int_equal(basin_context_create(&options, &context), BASIN_OK);
+            assert_int_equal(basin_context_exact_convolution(context), is_exact);
+            solve(context, &nets[k], 5, false, 0, &answers[is_exact]);
+            basin_context_destroy(context);
+        }
+        double most = 0;
+        for (int o = 0; o < 2 + name_count; o++)
+            most = fmax(most, difference(&answers[0], &answers[1], o));
+        assert_true(most < 1e-5);
+        assert_true(is_fast(&nets[k]) ? most > 0 : true);
+        forget(&answers[0]);
+        forget(&answers[1]);
+    }
+}
+
 static void test_errors(void **state) {
     (void)state;
     basin_context *context = test_context_on(NULL, 1);
@@ -273,6 +310,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fp32_equals_f64),
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_exact_convolution),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

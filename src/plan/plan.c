@@ -501,6 +501,8 @@ const void *basin__plan_shared(const basin__plan *plan, int output) {
 
 basin__plan_facts basin__plan_describe(const basin__plan *plan) {
     basin__plan_facts facts = {.tile = plan->tile, .step_count = plan->group_count};
+    for (int g = 0; g < plan->group_count; g++)
+        facts.fast_count += basin__lower_is_fast(plan, &plan->groups[g]);
     facts.workspace_bytes =
         (plan->tile_size * (size_t)plan->tile + plan->scratch_size) * plan->element;
     facts.shared_bytes = plan->shared_size * plan->element;

@@ -73,6 +73,7 @@ const void *basin__plan_shared(const basin__plan *plan, int output);
 /** Facts for --dry-run and info. */
 typedef struct basin__plan_facts {
     int tile, step_count;
+    int fast_count;         /* steps that convolve with fewer multiplications */
     size_t workspace_bytes; /* of one worker */
     size_t shared_bytes;    /* parameters' copies and packed weights */
     double flops;           /* 2 × multiply-adds of the convolutions, an example */

@@ -103,9 +103,9 @@ typedef struct basin__cpu_kernels {
     int panel;
     void (*conv)(const basin__conv_block *block);
     /**
-     * The same for 1 … BASIN__CONV_FEW outputs and runs that are a multiple of BASIN__CHANNEL_UNIT:
-     * weights lie [outputs, taps, run], and the block's width is BASIN__CHANNEL_UNIT, of which
-     * further channels become zeros.
+     * The same for 1 … BASIN__CONV_FEW outputs, where offsets and runs are multiples of
+     * BASIN__CHANNEL_UNIT and `in` is aligned to 64 bytes: weights lie [outputs, taps, run], and
+     * the block's width is BASIN__CHANNEL_UNIT, of which further channels become zeros.
      */
     void (*conv_few)(const basin__conv_block *block, int outputs);
     void (*conv_weight)(const basin__conv_weight_block *block);
