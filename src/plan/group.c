@@ -295,6 +295,84 @@ static void write_program(writer *w) {
     }
 }
 
+/* ---- instructions that store ---- */
+
+static bool reads(const basin__instruction *at, int r) {
+    return at->kind != BASIN__LOAD && (at->a == r || (at->kind == BASIN__MAP && at->b == r));
+}
+
+static bool writes(const basin__instruction *at, int r) {
+    return at->kind != BASIN__STORE &&
+           (at->out == r || (at->kind == BASIN__SILU_BOTH && at->out2 == r));
+}
+
+/** Whether what register r holds before instruction `index` is of no more use. */
+static bool is_dead(const basin__group *group, int index, int r) {
+    for (; index < group->instruction_count; index++) {
+        if (reads(&group->instructions[index], r))
+            return false;
+        if (writes(&group->instructions[index], r))
+            return true;
+    }
+    return true;
+}
+
+static bool is_whole(const basin__group *group, int operand) {
+    return !group->operands[operand].is_channel_scalar &&
+           group->operands[operand].channels % BASIN__CHANNEL_UNIT == 0;
+}
+
+static bool is_store_of(const basin__group *group, int index, int r) {
+    const basin__instruction *at = &group->instructions[index];
+    return index < group->instruction_count && at->kind == BASIN__STORE && at->a == r &&
+           is_whole(group, at->operand) && is_dead(group, index + 1, r);
+}
+
+/** SiLU and its slope, both stored: read the block, write the rows. */
+static bool join_silu(const basin__group *group, int index, basin__instruction *joined) {
+    const basin__instruction *at = &group->instructions[index];
+    if (at->kind != BASIN__SILU_BOTH || index + 2 >= group->instruction_count)
+        return false;
+    bool is_in_order = is_store_of(group, index + 1, at->out);
+    int first = index + (is_in_order ? 1 : 2), second = index + (is_in_order ? 2 : 1);
+    if (!is_store_of(group, first, at->out) || !is_store_of(group, second, at->out2))
+        return false;
+    *joined = (basin__instruction){.kind = BASIN__SILU_STORE, .a = at->a};
+    joined->operand = group->instructions[first].operand;
+    joined->operand2 = group->instructions[second].operand;
+    return true;
+}
+
+/** A loaded factor and a stored product. */
+static bool join_mul(const basin__plan *plan, const basin__group *group, int index,
+                     basin__instruction *joined) {
+    const basin__instruction *at = &group->instructions[index];
+    if (at->kind != BASIN__LOAD || index + 2 >= group->instruction_count)
+        return false;
+    const basin__instruction *map = at + 1;
+    if (map->kind != BASIN__MAP || map->map != plan->kernels->map[BASIN__OP_mul] ||
+        map->a == map->b || (map->a != at->out && map->b != at->out) ||
+        !is_store_of(group, index + 2, map->out) || !is_whole(group, at->operand) ||
+        (map->out != at->out && !is_dead(group, index + 2, at->out)))
+        return false;
+    *joined = (basin__instruction){.kind = BASIN__MUL_STORE, .operand2 = at->operand};
+    joined->operand = group->instructions[index + 2].operand;
+    joined->a = map->a == at->out ? map->b : map->a;
+    return true;
+}
+
+/** Three instructions become one where what they make is stored and nothing else. */
+static void join_stores(const basin__plan *plan, basin__group *group) {
+    int kept = 0;
+    for (int i = 0; i < group->instruction_count; i++) {
+        basin__instruction joined = group->instructions[i];
+        if (join_silu(group, i, &joined) || join_mul(plan, group, i, &joined))
+            i += 2;
+        group->instructions[kept++] = joined;
+    }
+    group->instruction_count = kept;
+}
+
 /** What the fast convolution that needs most keeps beside the registers, in elements. */
 static size_t fast_scratch(const basin__plan *plan) {
     size_t most = 0;
@@ -324,6 +402,8 @@ basin_status basin__plan_program(basin__plan *plan) {
             writer w = {plan, group, g, holds, register_of, BASIN_OK};
             write_program(&w);
             status = w.status;
+            if (status == BASIN_OK)
+                join_stores(plan, group);
         }
         if (group->start != BASIN_NO_VALUE && status == BASIN_OK) {
             group->start_offset = plan->shared_size;

@@ -119,10 +119,12 @@ typedef enum basin__lowering {
 } basin__lowering;
 
 typedef enum basin__instruction_kind {
-    BASIN__LOAD,     /* register ← rows of a value in memory, broadcasting */
-    BASIN__STORE,    /* rows of a value ← register */
-    BASIN__MAP,      /* register ← map(register, register) */
-    BASIN__SILU_BOTH /* out ← SiLU(a), out2 ← SiLU'(a) */
+    BASIN__LOAD,       /* register ← rows of a value in memory, broadcasting */
+    BASIN__STORE,      /* rows of a value ← register */
+    BASIN__MAP,        /* register ← map(register, register) */
+    BASIN__SILU_BOTH,  /* out ← SiLU(a), out2 ← SiLU'(a) */
+    BASIN__SILU_STORE, /* the same to rows of `operand` and `operand2` */
+    BASIN__MUL_STORE   /* rows of `operand` ← register a · rows of `operand2` */
 } basin__instruction_kind;
 
 typedef struct basin__instruction {
@@ -130,7 +132,7 @@ typedef struct basin__instruction {
     int out, out2, a, b; /* registers */
     basin__map *map;
     float p, q;
-    int operand; /* LOAD, STORE */
+    int operand, operand2; /* of those that load or store */
 } basin__instruction;
 
 /** A value a program reads or writes in memory. */

@@ -104,6 +104,25 @@ static void store_rows(const basin__plan *plan, const basin__operand *operand,
                               rows->width, operand->channels - rows->first);
 }
 
+static basin__rows rows_of(const basin__plan *plan, const basin__operand *operand,
+                           const basin__block *rows, unsigned char *workspace) {
+    float *base = basin__plan_data(plan, operand->value, workspace, NULL);
+    return (basin__rows){base + rows->first, operand->row + rows->row};
+}
+
+/** An instruction whose results go to memory, and nowhere else. */
+static void run_store(const basin__plan *plan, const basin__group *group,
+                      const basin__instruction *at, const basin__block *rows,
+                      unsigned char *workspace) {
+    const float *a = basin__register(plan, workspace, at->a);
+    basin__rows first = rows_of(plan, &group->operands[at->operand], rows, workspace);
+    basin__rows second = rows_of(plan, &group->operands[at->operand2], rows, workspace);
+    if (at->kind == BASIN__SILU_STORE)
+        plan->kernels->silu_rows(&first, &second, a, rows->rows, rows->width);
+    else
+        plan->kernels->mul_rows(&first, a, &second, rows->rows, rows->width);
+}
+
 void basin__run_program(const basin__plan *plan, const basin__group *group,
                         const basin__block *rows, unsigned char *workspace) {
     int64_t n = (int64_t)rows->rows * rows->width;
@@ -123,6 +142,10 @@ void basin__run_program(const basin__plan *plan, const basin__group *group,
             break;
         case BASIN__SILU_BOTH:
             plan->kernels->silu_both(out, basin__register(plan, workspace, at->out2), a, n);
+            break;
+        case BASIN__SILU_STORE:
+        case BASIN__MUL_STORE:
+            run_store(plan, group, at, rows, workspace);
             break;
         }
     }

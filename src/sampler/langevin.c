@@ -99,24 +99,38 @@ static void add_noise(const langevin_options *options, const basin__cpu_kernels 
     kernels->axpy(tile->x, (float)options->noise_std, tile->noise, tile->n * tile->size);
 }
 
-/* x -= step_size · clipped gradient. A bound on the norm scales the step, on elements the gradient
-   itself. A non-finite gradient shows in its norm, which is summed in double: the chain then stays
-   where it was, and the tile stops at the end of the step. */
+/* x -= step · gradient for `count` chains from `first` on, elements bounded if that is wanted. */
 static void descend(const langevin_options *options, const basin__cpu_kernels *kernels,
-                    basin__chain_tile *tile, int chain) {
-    float *x = tile->x + chain * tile->size, *gradient = tile->gradient + chain * tile->size;
-    double norm = sqrt(kernels->dot(gradient, gradient, tile->size));
-    double step = options->step_size, bound = options->gradient_clip_value;
-    tile->gradient_norms[chain] += norm;
-    if (!isfinite(norm)) {
-        tile->is_diverged = true;
-        return;
-    }
+                    const basin__chain_tile *tile, int first, int count, double step) {
+    float *x = tile->x + first * tile->size, *gradient = tile->gradient + first * tile->size;
+    const float bound = (float)options->gradient_clip_value;
     if (options->gradient_clip == CLIP_ELEMENT)
-        kernels->clamp(gradient, -(float)bound, (float)bound, tile->size);
-    else if (options->gradient_clip == CLIP_NORM && norm > bound)
-        step *= bound / norm;
-    kernels->axpy(x, -(float)step, gradient, tile->size);
+        kernels->clamp(gradient, -bound, bound, count * tile->size);
+    kernels->axpy(x, -(float)step, gradient, count * tile->size);
+}
+
+/* Chains descend one by one where a bound on the norm scales the step, else as many together as
+   have finite gradients. A non-finite one shows in its norm, which is summed in double: the chain
+   then stays where it was, and the tile stops at the end of the step. */
+static void descend_all(const langevin_options *options, const basin__cpu_kernels *kernels,
+                        basin__chain_tile *tile) {
+    const double bound = options->gradient_clip_value;
+    int first = 0; /* of those that go together */
+    for (int chain = 0; chain < tile->n; chain++) {
+        const float *gradient = tile->gradient + chain * tile->size;
+        double norm = sqrt(kernels->dot(gradient, gradient, tile->size));
+        tile->gradient_norms[chain] += norm;
+        bool is_clipped = options->gradient_clip == CLIP_NORM && norm > bound;
+        if (isfinite(norm) && !is_clipped)
+            continue;
+        descend(options, kernels, tile, first, chain - first, options->step_size);
+        first = chain + 1;
+        if (isfinite(norm))
+            descend(options, kernels, tile, chain, 1, options->step_size * (bound / norm));
+        else
+            tile->is_diverged = true;
+    }
+    descend(options, kernels, tile, first, tile->n - first, options->step_size);
 }
 
 static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
@@ -129,8 +143,7 @@ static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
         }
         basin__energy_evaluate_tile(energy, tile->worker, tile->n, tile->x, tile->energies,
                                     tile->gradient);
-        for (int chain = 0; chain < tile->n; chain++)
-            descend(options, kernels, tile, chain);
+        descend_all(options, kernels, tile);
         if (!options->noise_before && !tile->is_diverged)
             add_noise(options, kernels, tile, step);
         keep_in_box(options, kernels, tile);

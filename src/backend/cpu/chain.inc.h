@@ -38,6 +38,9 @@ static void reflect_f32(float *x, float low, float high, int64_t n) {
 /** Sixteen sums side by side, element i in sum i % 16, added in pairs at the end. */
 static double dot_f32(const float *x, const float *y, int64_t n) {
     enum { SUMS = 16 };
+    if (n <= 2) /* points in the plane: all that the rest would do */
+        return (n > 0 ? (double)x[0] * (double)y[0] : 0.0) +
+               (n > 1 ? (double)x[1] * (double)y[1] : 0.0);
     double sum[SUMS] = {0};
     int64_t at = 0;
     for (; at + SUMS <= n; at += SUMS)

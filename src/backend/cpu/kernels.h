@@ -87,6 +87,12 @@ typedef struct basin__winograd_tile {
 /** out[i] = f(a[i], b[i]; p, q); pointers equal or disjoint, aligned to 64, n a multiple of 16. */
 typedef void basin__map(float *out, const float *a, const float *b, int64_t n, float p, float q);
 
+/** Rows in memory, each at its own offset from `base`, in floats, a multiple of 16. */
+typedef struct basin__rows {
+    float *base;
+    const int32_t *row;
+} basin__rows;
+
 /** Where a random number is drawn: see rng/philox.h. */
 typedef struct basin__draw {
     uint64_t seed;
@@ -115,6 +121,12 @@ typedef struct basin__cpu_kernels {
     basin__map *map[BASIN__OP_COUNT];
     /** y = SiLU(x) and slope = SiLU'(x) in one pass; y or slope may be x itself. */
     void (*silu_both)(float *y, float *slope, const float *x, int64_t n);
+    /** silu_both from a dense block [rows, width] to rows in memory, width a multiple of 16. */
+    void (*silu_rows)(const basin__rows *y, const basin__rows *slope, const float *x, int rows,
+                      int width);
+    /** Rows of `out` = a dense block a [rows, width] · rows of b, element by element. */
+    void (*mul_rows)(const basin__rows *out, const float *a, const basin__rows *b, int rows,
+                     int width);
     /** out[r, c] = base[row[r] + c] for c < valid, 0 for valid ≤ c < width; width a multiple of 16.
      */
     void (*load_rows)(float *out, const float *base, const int32_t *row, int rows, int width,

@@ -63,6 +63,8 @@ const basin__cpu_kernels KERNEL_TABLE = {
             [BASIN__OP_clamp_inside] = map_clamp_inside,
         },
     .silu_both = silu_both_f32,
+    .silu_rows = silu_rows_f32,
+    .mul_rows = mul_rows_f32,
     .load_rows = load_rows_f32,
     .store_rows = store_rows_f32,
     .scatter_rows = scatter_rows_f32,

@@ -37,6 +37,32 @@ static void store_rows_f32(float *base, const int32_t *row, const float *in, int
     }
 }
 
+static void silu_rows_f32(const basin__rows *y, const basin__rows *slope, const float *x, int rows,
+                          int width) {
+    const basin__rows to = *y, to_slope = *slope;
+    for (int r = 0; r < rows; r++, x += width) {
+        float *out = to.base + to.row[r], *out_slope = to_slope.base + to_slope.row[r];
+        for (int c = 0; c < width; c += 16)
+            BASIN_INDEPENDENT for (int i = 0; i < 16; i++) {
+                float d;
+                out[c + i] = silu_with_slope(x[c + i], &d);
+                out_slope[c + i] = d;
+            }
+    }
+}
+
+static void mul_rows_f32(const basin__rows *out, const float *a, const basin__rows *b, int rows,
+                         int width) {
+    const basin__rows to = *out, from = *b;
+    for (int r = 0; r < rows; r++, a += width) {
+        const float *factor = from.base + from.row[r];
+        float *product = to.base + to.row[r];
+        for (int c = 0; c < width; c += 16)
+            BASIN_INDEPENDENT for (int i = 0; i < 16; i++) product[c + i] =
+                a[c + i] * factor[c + i];
+    }
+}
+
 /** One row's products for all taps, `run` a line of the kernel, added to the pixels they reach. */
 BASIN_INLINE void scatter_row(float *to, const float *in, int count, const int run,
                               ptrdiff_t line) {
