@@ -175,15 +175,18 @@ static basin_status time_steps(bench *b, basin__chain_run *run, int64_t chains, 
 static void print_rate(const bench *b, double gflops) {
     const char *isa = basin_context_isa(b->context);
     const int threads = basin_context_thread_count(b->context);
-    const char *algorithm = basin_context_exact_convolution(b->context) ? "direct" : "fast";
+    const char *precision = basin_context_precision(b->context);
+    bool is_direct =
+        basin_context_exact_convolution(b->context) || basin__context_is_half(b->context);
+    const char *algorithm = is_direct ? "direct" : "fast";
     if (b->options->json)
         printf("\"gflops\": %.2f, \"peak_gflops\": %.2f, \"share_of_peak\": %.4f, "
-               "\"algorithm\": \"%s\", \"threads\": %d, \"precision\": \"fp32\", "
+               "\"algorithm\": \"%s\", \"threads\": %d, \"precision\": \"%s\", "
                "\"isa\": \"%s\"}\n",
-               gflops, b->peak, gflops / b->peak, algorithm, threads, isa);
+               gflops, b->peak, gflops / b->peak, algorithm, threads, precision, isa);
     else
-        printf("%.1f GFLOP/s, %.1f %% of a measured peak of %.1f (%s, fp32, %s, %d thread%s)\n",
-               gflops, 100 * gflops / b->peak, b->peak, algorithm, isa, threads,
+        printf("%.1f GFLOP/s, %.1f %% of a measured peak of %.1f (%s, %s, %s, %d thread%s)\n",
+               gflops, 100 * gflops / b->peak, b->peak, algorithm, precision, isa, threads,
                threads == 1 ? "" : "s");
 }
 
@@ -273,7 +276,8 @@ static basin_status bench_scaling(basin__command *command, basin_shape shape) {
         basin_context_options options;
         basin_context_options_init(&options);
         options.thread_count = threads;
-        options.exact_convolution = basin_context_exact_convolution(command->context);
+        options.exact_convolution = command->exact_convolution;
+        options.precision = (basin_precision)command->precision;
         options.isa = basin_context_isa(command->context);
         basin_context *context;
         status = basin_context_create(&options, &context);

@@ -104,7 +104,8 @@ static void put_overview(basin__writer *page) {
         "configuration\n.TP\n3\ntraining or chains diverged\n.TP\n4\nthe answer is no\n.TP\n"
         "128+n\nended by signal n, after saving\n"
         ".SH ENVIRONMENT\n.TP\n.B BASIN_DATA\nfolder that holds the named data sets\n.TP\n"
-        ".B BASIN_CPU\nlargest instruction set to use: reference, generic, neon, avx2, avx512\n");
+        ".B BASIN_CPU\nlargest instruction set to use: reference, generic, neon, avx2, avx512, "
+        "avx512-bf16\n");
 }
 
 /** Write one page: of a verb, or the overview where it is NULL. */

@@ -17,7 +17,7 @@
 
 typedef struct common_options {
     char *config;
-    int64_t threads;
+    int64_t threads, precision;
     bool exact_convolution, quiet, help;
 } common_options;
 
@@ -28,6 +28,8 @@ const basin__option basin__common_table[] = {
      "Read options from a YAML or JSON file first; keys are option names"},
     {"threads", BASIN__OPTION_INT, AT(threads), "0", 0, 4096, NULL, NULL,
      "Worker threads; 0 takes the processors this process may use"},
+    {"precision", BASIN__OPTION_CHOICE, AT(precision), "fp32", 0, 0, "fp32|bf16", NULL,
+     "What chains multiply and keep; bf16 pays on processors that multiply it"},
     {"exact-convolution", BASIN__OPTION_FLAG, AT(exact_convolution), NULL, 0, 0, NULL, NULL,
      "Convolve tap by tap, not with fewer multiplications: slower, a little less rounding"},
     {"quiet", BASIN__OPTION_FLAG, AT(quiet), NULL, 0, 0, NULL, NULL,
@@ -273,6 +275,7 @@ basin_status basin__command_parse(basin__command *command, basin_context *contex
         command->groups[i].is_set |= from_config[i];
     command->is_quiet = common_of(command)->quiet;
     command->thread_count = (int)common_of(command)->threads;
+    command->precision = (int)common_of(command)->precision;
     command->exact_convolution = common_of(command)->exact_convolution;
     return check_positional(command);
 }

@@ -47,7 +47,7 @@ static int context_failure(const char *verb, basin_status status) {
     if (status == BASIN_ERROR_ARGUMENT && basin__isa_choose(NULL, &chosen) != BASIN_OK) {
         fprintf(stderr,
                 "basin %s: BASIN_CPU=%s is unknown, or this processor lacks it; use reference, "
-                "generic, neon, avx2 or avx512, or unset it\n",
+                "generic, neon, avx2, avx512 or avx512-bf16, or unset it\n",
                 verb, isa);
         return BASIN__EXIT_USAGE;
     }
@@ -61,6 +61,7 @@ static int run_with_workers(basin__command *command) {
     basin_context_options_init(&options);
     options.thread_count = command->thread_count;
     options.exact_convolution = command->exact_convolution;
+    options.precision = (basin_precision)command->precision;
     options.log = log_line;
     options.log_user = command;
     basin_status status = basin_context_create(&options, &context);

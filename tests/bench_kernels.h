@@ -60,7 +60,7 @@ static double bench_conv_work(const basin__cpu_kernels *kernels, void *with) {
     int calls = 0;
     for (; calls < 16; calls++) { /* an image's blocks one after another */
         kernels->conv(&at);
-        at.in += (ptrdiff_t)block->rows * block->run / block->taps;
+        at.in = (const float *)at.in + (ptrdiff_t)block->rows * block->run / block->taps;
     }
     return 2.0 * calls * block->rows * block->taps * block->run * block->width;
 }
@@ -82,7 +82,7 @@ static void bench_conv(const basin__cpu_kernels *kernels, int taps, int run, int
         row[r] = r * step;
     for (int t = 0; t < taps; t++)
         tap[t] = t * line;
-    basin__conv_block block = {in, row, rows, tap, taps, run, weight, NULL, width, out};
+    basin__conv_block block = {in, row, rows, tap, taps, run, weight, false, NULL, width, out};
     double peak, rate = bench_rate(bench_conv_work, kernels, &block, &peak);
     printf("  conv        %2d x %3d x %3d, %3d rows  %6.1f GFLOP/s  %.3f of peak\n", taps, run,
            width, rows, rate * 1e-9, rate / peak);

@@ -34,13 +34,13 @@ expect_error 2 \
     "basin data: --out needs a value, and --json follows; write --out=--json if it is one" \
     basin data a --out --json
 expect_error 2 "basin help: BASIN_CPU=pentium is unknown, or this processor lacks it; \
-use reference, generic, neon, avx2 or avx512, or unset it" env BASIN_CPU=pentium basin help
+use reference, generic, neon, avx2, avx512 or avx512-bf16, or unset it" env BASIN_CPU=pentium basin help
 case "$(uname -m)" in
 aarch64) foreign=avx512 ;;
 *) foreign=neon ;;
 esac
 expect_error 2 "basin help: BASIN_CPU=$foreign is unknown, or this processor lacks it; \
-use reference, generic, neon, avx2 or avx512, or unset it" env "BASIN_CPU=$foreign" basin help
+use reference, generic, neon, avx2, avx512 or avx512-bf16, or unset it" env "BASIN_CPU=$foreign" basin help
 expect_error 1 "basin help: cannot write to stdout: No space left on device" \
     sh -c 'basin help >/dev/full'
 

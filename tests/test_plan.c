@@ -133,20 +133,28 @@ static void *fill(int64_t count, uint64_t seed, double scale, bool is_f64) {
     return data;
 }
 
-static void solve(basin_context *context, const net *n, int64_t batch, bool is_f64, int tile,
+typedef enum numbers { F32, F64, HALVES } numbers;
+
+/** With halves, energies and their gradients alone: they are what chains ask for. */
+static void solve(basin_context *context, const net *n, int64_t batch, numbers kind, int tile,
                   answer *out) {
     problem p;
     pose(context, n, &p);
-    basin__plan_options options = {.is_f64 = is_f64, .is_poisoned = true, .tile = tile};
+    bool is_f64 = kind == F64;
+    int parameter_count = name_count;
+    if (kind == HALVES)
+        p.output_count = p.reduced_from;
+    basin__plan_options options = {
+        .is_f64 = is_f64, .is_half = kind == HALVES, .is_poisoned = true, .tile = tile};
     basin__plan *plan;
     if (basin__plan_create(context, p.graph, p.outputs, p.output_count, &options, &plan) !=
         BASIN_OK)
         fail_msg("%s: %s", n->name, basin_context_error(context));
-    bool may_be_fast = !is_f64 && strcmp(basin_context_isa(context), "reference") != 0 &&
+    bool may_be_fast = kind == F32 && strcmp(basin_context_isa(context), "reference") != 0 &&
                        !basin_context_exact_convolution(context);
     assert_true(is_fast(n) ? (basin__plan_describe(plan).fast_count > 0) == may_be_fast : true);
     void *bound[OUTPUTS_MAX];
-    for (int i = 0; i < name_count; i++) {
+    for (int i = 0; i < parameter_count; i++) {
         int64_t count = basin_shape_count(basin_graph_shape(p.graph, p.outputs[2 + i]));
         bound[i] = fill(count, (uint64_t)i + 10, 0.4, is_f64);
         basin__plan_bind(plan, names[i], bound[i]);
@@ -155,7 +163,7 @@ static void solve(basin_context *context, const net *n, int64_t batch, bool is_f
     void *x = fill(batch * p.x_size, 1, 1, is_f64), *z = fill(batch * p.x_size, 2, 1, is_f64);
     const void *inputs[2] = {NULL, NULL};
     inputs[basin__plan_input(plan, "x")] = x;
-    if (n->is_pair)
+    if (n->is_pair && kind != HALVES)
         inputs[basin__plan_input(plan, "negative")] = z;
     void *outputs[OUTPUTS_MAX];
     for (int i = 0; i < p.output_count; i++) {
@@ -202,7 +210,7 @@ static void test_fp32_equals_f64(void **state) {
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer exact;
         basin_context *context = test_context_on("reference", 1);
-        solve(context, &nets[k], 9, true, 0, &exact);
+        solve(context, &nets[k], 9, F64, 0, &exact);
         basin_context_destroy(context);
         for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
             const char *level = basin__isa_name((basin__isa)isa);
@@ -210,7 +218,7 @@ static void test_fp32_equals_f64(void **state) {
             if (!context)
                 continue; /* this processor lacks it */
             answer got;
-            solve(context, &nets[k], 9, false, 0, &got);
+            solve(context, &nets[k], 9, F32, 0, &got);
             for (int o = 0; o < 2 + name_count; o++) {
                 double d = difference(&got, &exact, o);
                 if (!(d < 1e-5))
@@ -224,8 +232,34 @@ static void test_fp32_equals_f64(void **state) {
     }
 }
 
-static void test_same_bits(void **state) {
+/** Halves keep 8 bits: a step's rounding is 2^-9 of a number, and a few of them add up. */
+static void test_halves_are_near(void **state) {
     (void)state;
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        answer exact;
+        basin_context *context = test_context_on("reference", 1);
+        solve(context, &nets[k], 9, F64, 0, &exact);
+        basin_context_destroy(context);
+        for (int isa = BASIN__ISA_GENERIC; isa < BASIN__ISA_COUNT; isa++) {
+            context = test_context_on(basin__isa_name((basin__isa)isa), 2);
+            if (!context)
+                continue;
+            answer got;
+            solve(context, &nets[k], 9, HALVES, 0, &got);
+            for (int o = 0; o < 2; o++) {
+                double d = difference(&got, &exact, o);
+                if (!(d > 1e-6 && d < 2e-2))
+                    fail_msg("%s, %s, output %d: off by %g of the largest", nets[k].name,
+                             basin__isa_name((basin__isa)isa), o, d);
+            }
+            forget(&got);
+            basin_context_destroy(context);
+        }
+        forget(&exact);
+    }
+}
+
+static void check_same_bits(numbers kind) {
     static const struct { int threads, tile; } ways[] = {{1, 0}, {2, 0}, {5, 0}, {2, 1}, {1, 3}};
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer first = {0};
@@ -233,8 +267,8 @@ static void test_same_bits(void **state) {
             basin_context *context = test_context_on(NULL, ways[i].threads);
             answer got;
             /* 50 examples: sixteen shards of three or four, partial tiles */
-            solve(context, &nets[k], 50, false, ways[i].tile, &got);
-            for (int o = 0; i > 0 && o < 2 + name_count; o++) {
+            solve(context, &nets[k], 50, kind, ways[i].tile, &got);
+            for (int o = 0; i > 0 && o < (kind == HALVES ? 2 : 2 + name_count); o++) {
                 /* whole ops that sum over a tile's examples may round by tile */
                 if (ways[i].tile && o >= 2)
                     continue;
@@ -252,6 +286,12 @@ static void test_same_bits(void **state) {
     }
 }
 
+static void test_same_bits(void **state) {
+    (void)state;
+    check_same_bits(F32);
+    check_same_bits(HALVES);
+}
+
 /** --exact-convolution: no plan is fast (solve() looks), and the answer is the same but for
  * rounding. */
 static void test_exact_convolution(void **state) {
@@ -266,7 +306,7 @@ static void test_exact_convolution(void **state) {
             options.exact_convolution = is_exact;
             assert_int_equal(basin_context_create(&options, &context), BASIN_OK);
             assert_int_equal(basin_context_exact_convolution(context), is_exact);
-            solve(context, &nets[k], 5, false, 0, &answers[is_exact]);
+            solve(context, &nets[k], 5, F32, 0, &answers[is_exact]);
             basin_context_destroy(context);
         }
         double most = 0;
@@ -308,9 +348,8 @@ static void test_errors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fp32_equals_f64),
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_exact_convolution),
+        cmocka_unit_test(test_fp32_equals_f64), cmocka_unit_test(test_halves_are_near),
+        cmocka_unit_test(test_same_bits),       cmocka_unit_test(test_exact_convolution),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,16 +20,21 @@ typedef struct basin_context basin_context;
 /** Log levels, quietest last. */
 typedef enum basin_log_level { BASIN_LOG_DEBUG, BASIN_LOG_INFO, BASIN_LOG_WARNING } basin_log_level;
 
+/** What chains multiply and keep; sums, their positions and all of training stay fp32. */
+typedef enum basin_precision { BASIN_PRECISION_FP32, BASIN_PRECISION_BF16 } basin_precision;
+
 typedef struct basin_context_options {
     size_t size;      /**< sizeof(basin_context_options), set by init */
     int thread_count; /**< 0: affinity and cgroup quota decide */
-    /** "reference", "generic", "neon", "avx2", "avx512". NULL: BASIN_CPU, else the best. */
+    /** See basin_context_isa(). NULL: BASIN_CPU, else the best. */
     const char *isa;
     /**
      * Convolve as written, tap by tap. Otherwise convolutions that fewer multiplications make
      * faster take them (Winograd): results differ by rounding, at most 1e-4 of the largest value.
      */
     bool exact_convolution;
+    /** Of chains: bf16 pays where the processor multiplies it ("avx512-bf16"). */
+    basin_precision precision;
     /** Allocate `bytes` aligned to 64, or NULL. NULL pointer here: the C library's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);
@@ -60,11 +65,14 @@ BASIN_API const char *basin_context_error(const basin_context *context);
 
 BASIN_API int basin_context_thread_count(const basin_context *context);
 
-/** The instruction set in use: "reference", "generic", "neon", "avx2" or "avx512". */
+/** The instruction set in use: "reference", "generic", "neon", "avx2", "avx512", "avx512-bf16". */
 BASIN_API const char *basin_context_isa(const basin_context *context);
 
 /** Whether convolutions take no fewer multiplications than they are written with. */
 BASIN_API bool basin_context_exact_convolution(const basin_context *context);
+
+/** "fp32" or "bf16": what chains multiply and keep. */
+BASIN_API const char *basin_context_precision(const basin_context *context);
 
 /** The library's version, "0.1.0" for example. */
 BASIN_API const char *basin_version(void);

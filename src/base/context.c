@@ -328,6 +328,8 @@ basin_status basin_context_create(const basin_context_options *options, basin_co
     resolve(options, &resolved);
     if (resolved.thread_count < 0 || resolved.thread_count > THREADS_MAX)
         return BASIN_ERROR_ARGUMENT;
+    if (resolved.precision != BASIN_PRECISION_FP32 && resolved.precision != BASIN_PRECISION_BF16)
+        return BASIN_ERROR_ARGUMENT;
     BASIN_TRY(basin__isa_choose(resolved.isa, &isa));
     basin_context *context = allocate_zeroed(&resolved, sizeof(*context));
     if (!context)
@@ -365,7 +367,15 @@ void basin_context_destroy(basin_context *context) {
 
 int basin_context_thread_count(const basin_context *context) { return context->thread_count; }
 
+bool basin__context_is_half(const basin_context *context) {
+    return context->options.precision == BASIN_PRECISION_BF16;
+}
+
 basin__isa basin__context_isa(const basin_context *context) { return context->isa; }
+
+const char *basin_context_precision(const basin_context *context) {
+    return context->options.precision == BASIN_PRECISION_BF16 ? "bf16" : "fp32";
+}
 
 bool basin_context_exact_convolution(const basin_context *context) {
     return context->options.exact_convolution;

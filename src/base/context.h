@@ -15,9 +15,11 @@ typedef enum basin__isa {
     BASIN__ISA_NEON,
     BASIN__ISA_AVX2,
     BASIN__ISA_AVX512,
+    BASIN__ISA_AVX512_BF16,
     BASIN__ISA_COUNT
 } basin__isa;
 
+bool basin__context_is_half(const basin_context *context);
 basin__isa basin__context_isa(const basin_context *context);
 
 /** Record a printf-style one-line message and return `status`, so that `return basin__fail(…)`. */

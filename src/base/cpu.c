@@ -122,8 +122,8 @@ int basin__cpu_thread_count(void) {
     return quota < (double)count ? (int)quota : count;
 }
 
-static const char *const isa_names[BASIN__ISA_COUNT] = {"reference", "generic", "neon", "avx2",
-                                                        "avx512"};
+static const char *const isa_names[BASIN__ISA_COUNT] = {"reference", "generic", "neon",
+                                                        "avx2",      "avx512",  "avx512-bf16"};
 
 const char *basin__isa_name(basin__isa isa) { return isa_names[isa]; }
 
@@ -136,6 +136,8 @@ bool basin__isa_supported(basin__isa isa) {
     case BASIN__ISA_AVX512:
         return basin__isa_supported(BASIN__ISA_AVX2) && BASIN_CPU_HAS("avx512f") &&
                BASIN_CPU_HAS("avx512bw") && BASIN_CPU_HAS("avx512dq") && BASIN_CPU_HAS("avx512vl");
+    case BASIN__ISA_AVX512_BF16:
+        return basin__isa_supported(BASIN__ISA_AVX512) && BASIN_CPU_HAS("avx512bf16");
     default:
         return true;
     }

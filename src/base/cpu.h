@@ -11,7 +11,7 @@
  */
 int basin__cpu_thread_count(void);
 
-/** The name of a level: "reference", "generic", "neon", "avx2", "avx512". */
+/** The name of a level: "reference", "generic", "neon", "avx2", "avx512", "avx512-bf16". */
 const char *basin__isa_name(basin__isa isa);
 
 /** Whether this processor can run a level. */

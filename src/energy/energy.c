@@ -138,6 +138,7 @@ void basin_energy_destroy(basin_energy *energy) {
     basin_context *context = energy->context;
     basin__plan_destroy(energy->value_plan);
     basin__plan_destroy(energy->gradient_plan);
+    basin__plan_destroy(energy->chain_plan);
     basin_graph_destroy(energy->graph);
     basin__parameters_reset(context, &energy->parameters);
     basin__network_options_reset(context, &energy->options);
@@ -170,20 +171,26 @@ void basin__energy_bind(const basin_energy *energy, basin__plan *plan) {
 
 void basin__energy_changed(basin_energy *energy) { energy->is_stale = true; }
 
-/** Compile both plans; the tile is what both can take. */
-static basin_status make_plans(basin_energy *energy) {
+/** Compile a plan for E, or for E and dE/dx; the energy's tile is what all its plans can take. */
+static basin_status make_plan(basin_energy *energy, int output_count, bool is_half,
+                              basin__plan **out) {
     const basin_value outputs[] = {energy->value, energy->gradient};
-    const basin__plan_options options = {0};
-    BASIN_TRY(basin__plan_create(energy->context, energy->graph, outputs, 1, &options,
-                                 &energy->value_plan));
-    basin__energy_bind(energy, energy->value_plan);
-    BASIN_TRY(basin__plan_create(energy->context, energy->graph, outputs, 2, &options,
-                                 &energy->gradient_plan));
-    basin__energy_bind(energy, energy->gradient_plan);
-    int value_tile = basin__plan_tile(energy->value_plan);
-    int gradient_tile = basin__plan_tile(energy->gradient_plan);
-    energy->tile = value_tile < gradient_tile ? value_tile : gradient_tile;
+    const basin__plan_options options = {.is_half = is_half};
+    BASIN_TRY(
+        basin__plan_create(energy->context, energy->graph, outputs, output_count, &options, out));
+    basin__energy_bind(energy, *out);
+    int tile = basin__plan_tile(*out);
+    if (energy->tile == 0 || tile < energy->tile)
+        energy->tile = tile;
     return BASIN_OK;
+}
+
+static basin_status make_plans(basin_energy *energy) {
+    BASIN_TRY(make_plan(energy, 1, false, &energy->value_plan));
+    BASIN_TRY(make_plan(energy, 2, false, &energy->gradient_plan));
+    if (!basin__context_is_half(energy->context))
+        return BASIN_OK;
+    return make_plan(energy, 2, true, &energy->chain_plan);
 }
 
 static basin_status make_ready(basin_energy *energy) {
@@ -201,8 +208,10 @@ static basin_status make_ready(basin_energy *energy) {
 static void drop_plans(basin_energy *energy) {
     basin__plan_destroy(energy->value_plan);
     basin__plan_destroy(energy->gradient_plan);
+    basin__plan_destroy(energy->chain_plan);
     energy->value_plan = NULL;
     energy->gradient_plan = NULL;
+    energy->chain_plan = NULL;
     basin__free(energy->context, energy->plan_energies);
     basin__free(energy->context, energy->spare_energies);
     energy->plan_energies = NULL;
@@ -221,6 +230,8 @@ basin_status basin__energy_ready(basin_energy *energy) {
     if (energy->network && energy->is_stale) {
         BASIN_TRY(basin__plan_prepare(energy->value_plan));
         BASIN_TRY(basin__plan_prepare(energy->gradient_plan));
+        if (energy->chain_plan)
+            BASIN_TRY(basin__plan_prepare(energy->chain_plan));
     }
     energy->is_stale = false;
     return BASIN_OK;
@@ -228,8 +239,8 @@ basin_status basin__energy_ready(basin_energy *energy) {
 
 int basin__energy_tile(const basin_energy *energy) { return energy->tile; }
 
-void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
-                                 double *energies, float *gradient) {
+static void run_tile(basin_energy *energy, basin__plan *plan, int worker, int n, const float *x,
+                     double *energies, float *gradient) {
     if (!energy->network) {
         double *spare = energy->spare_energies + (int64_t)worker * energy->tile;
         energy->function(energy->user, n, x, energies ? energies : spare, gradient);
@@ -238,10 +249,21 @@ void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const 
     float *values = energy->plan_energies + (int64_t)worker * energy->tile;
     const void *const inputs[] = {x};
     void *const outputs[] = {energies ? values : NULL, gradient};
-    basin__plan_run(gradient ? energy->gradient_plan : energy->value_plan, worker, n, inputs,
-                    outputs);
+    basin__plan_run(plan, worker, n, inputs, outputs);
     for (int i = 0; energies && i < n; i++)
         energies[i] = (double)values[i];
+}
+
+void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
+                                 double *energies, float *gradient) {
+    run_tile(energy, gradient ? energy->gradient_plan : energy->value_plan, worker, n, x, energies,
+             gradient);
+}
+
+void basin__energy_step_tile(basin_energy *energy, int worker, int n, const float *x,
+                             double *energies, float *gradient) {
+    run_tile(energy, energy->chain_plan ? energy->chain_plan : energy->gradient_plan, worker, n, x,
+             energies, gradient);
 }
 
 typedef struct evaluation {

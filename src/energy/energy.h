@@ -29,6 +29,7 @@ struct basin_energy {
     basin_graph *graph; /* of input "x"; NULL: a callback */
     basin_value value, gradient;             /* E and dE/dx in the graph */
     basin__plan *value_plan, *gradient_plan; /* made on first use */
+    basin__plan *chain_plan;                 /* of halves; NULL: chains take gradient_plan */
     bool is_stale;                           /* parameters changed since the last prepare */
     int tile;                                /* 0 before ready */
     float *plan_energies;                    /* [workers, tile] */
@@ -59,6 +60,10 @@ int basin__energy_tile(const basin_energy *energy);
 /** One tile in one worker's workspace: n ≤ tile. energies or gradient may be NULL. */
 void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
                                  double *energies, float *gradient);
+
+/** The same for a step of a chain: in the precision that the context asks for, never NULL. */
+void basin__energy_step_tile(basin_energy *energy, int worker, int n, const float *x,
+                             double *energies, float *gradient);
 
 /** Metadata strings kept in the model file: "temperature", "range_low", "data", … */
 basin_status basin__energy_note(basin_energy *energy, const char *key, const char *format, ...)

@@ -328,8 +328,16 @@ static bool is_store_of(const basin__group *group, int index, int r) {
            is_whole(group, at->operand) && is_dead(group, index + 1, r);
 }
 
+/** Whether both operands are of floats, or both of halves: there are kernels for those. */
+static bool is_same_kind(const basin__plan *plan, const basin__group *group,
+                         const basin__instruction *at) {
+    return plan->places[group->operands[at->operand].value].is_half ==
+           plan->places[group->operands[at->operand2].value].is_half;
+}
+
 /** SiLU and its slope, both stored: read the block, write the rows. */
-static bool join_silu(const basin__group *group, int index, basin__instruction *joined) {
+static bool join_silu(const basin__plan *plan, const basin__group *group, int index,
+                      basin__instruction *joined) {
     const basin__instruction *at = &group->instructions[index];
     if (at->kind != BASIN__SILU_BOTH || index + 2 >= group->instruction_count)
         return false;
@@ -340,7 +348,7 @@ static bool join_silu(const basin__group *group, int index, basin__instruction *
     *joined = (basin__instruction){.kind = BASIN__SILU_STORE, .a = at->a};
     joined->operand = group->instructions[first].operand;
     joined->operand2 = group->instructions[second].operand;
-    return true;
+    return is_same_kind(plan, group, joined);
 }
 
 /** A loaded factor and a stored product. */
@@ -358,17 +366,17 @@ static bool join_mul(const basin__plan *plan, const basin__group *group, int ind
     *joined = (basin__instruction){.kind = BASIN__MUL_STORE, .operand2 = at->operand};
     joined->operand = group->instructions[index + 2].operand;
     joined->a = map->a == at->out ? map->b : map->a;
-    return true;
+    return is_same_kind(plan, group, joined);
 }
 
 /** Three instructions become one where what they make is stored and nothing else. */
 static void join_stores(const basin__plan *plan, basin__group *group) {
     int kept = 0;
     for (int i = 0; i < group->instruction_count; i++) {
-        basin__instruction joined = group->instructions[i];
-        if (join_silu(group, i, &joined) || join_mul(plan, group, i, &joined))
-            i += 2;
-        group->instructions[kept++] = joined;
+        basin__instruction joined;
+        bool is_joined = join_silu(plan, group, i, &joined) || join_mul(plan, group, i, &joined);
+        group->instructions[kept++] = is_joined ? joined : group->instructions[i];
+        i += is_joined ? 2 : 0;
     }
     group->instruction_count = kept;
 }

@@ -45,6 +45,7 @@ typedef enum basin__region {
 typedef struct basin__place {
     bool is_needed;
     bool is_stored; /* read outside of its group, or an output */
+    bool is_half;   /* stored as halves; strides count them, offset and size count floats */
     basin__region region;
     size_t offset;     /* elements from the region's start */
     size_t size;       /* elements (of one example) */
@@ -105,6 +106,7 @@ typedef struct basin__phase {
     int first_row;          /* rows of a full tile in the phases before this one */
     int width;              /* output channels, padded */
     int few;                /* output channels, if the kernel for few takes them; else 0 */
+    bool is_half;           /* inputs and weights are */
     size_t packed;          /* offset of the packed weights in the shared block */
     basin__winograd *fast;  /* NULL: taps as they are */
 } basin__phase;
@@ -168,7 +170,7 @@ struct basin__plan {
     basin_context *context;
     const basin_graph *graph;
     const basin__cpu_kernels *kernels;
-    bool is_f64, is_fused, is_poisoned;
+    bool is_f64, is_half, is_fused, is_poisoned;
     size_t element; /* bytes */
     int tile;
     basin_value *outputs;
@@ -194,6 +196,11 @@ struct basin__plan {
 
 BASIN_INLINE const basin__node *basin__plan_node(const basin__plan *plan, basin_value value) {
     return &plan->graph->nodes[value];
+}
+
+/** Bytes of one number of a value. */
+BASIN_INLINE size_t basin__place_element(const basin__plan *plan, const basin__place *place) {
+    return place->is_half ? sizeof(basin__half) : plan->element;
 }
 
 /* plan.c */

@@ -142,8 +142,12 @@ static void list_rows(const basin__plan *plan, const basin__layout *layout, int 
                                    (x * stride - pad) * layout->pixel);
 }
 
-static int few_outputs(const basin__phase *phase, int outputs) {
-    return outputs <= BASIN__CONV_FEW && phase->run % BASIN__CHANNEL_UNIT == 0 ? outputs : 0;
+/** What a phase multiplies: halves, or floats, and those side by side unless outputs are few. */
+static void set_numbers(const basin__plan *plan, basin__phase *phase, basin_value input,
+                        int outputs) {
+    phase->is_half = plan->places[input].is_half;
+    if (!phase->is_half && outputs <= BASIN__CONV_FEW && phase->run % BASIN__CHANNEL_UNIT == 0)
+        phase->few = outputs;
 }
 
 static basin_status lower_forward(basin__plan *plan, basin__group *group, const geometry *g) {
@@ -155,7 +159,7 @@ static basin_status lower_forward(basin__plan *plan, basin__group *group, const 
         allocate_phase(plan, phase, g->weight.height * columns, g->out.height * g->out.width));
     phase->run = is_run ? g->weight.width * g->in.channels : g->in.channels;
     phase->width = padded(g->weight.outer);
-    phase->few = few_outputs(phase, g->weight.outer);
+    set_numbers(plan, phase, g->image, g->weight.outer);
     for (int t = 0; t < phase->taps; t++) {
         phase->tap_y[t] = (int16_t)(t / columns);
         phase->tap_x[t] = (int16_t)(t % columns);
@@ -203,6 +207,7 @@ static basin_status lower_scatter(basin__plan *plan, basin__group *group, const 
     BASIN_TRY(allocate_phase(plan, phase, 1, g->out.height * g->out.width));
     phase->run = g->weight.outer;
     phase->width = padded((int64_t)g->weight.height * g->weight.width * g->weight.channels);
+    set_numbers(plan, phase, g->output, phase->width);
     list_rows(plan, &plan->places[g->output].layout, g->out.height, g->out.width, 1, 0,
               phase->in_row);
     return list_other_rows(plan, group, g);
@@ -224,7 +229,7 @@ static basin_status lower_phase(basin__plan *plan, basin__phase *phase, const ge
     phase->taps = 0;
     phase->run = g->weight.outer;
     phase->width = padded(g->weight.channels);
-    phase->few = few_outputs(phase, g->weight.channels);
+    set_numbers(plan, phase, g->output, g->weight.channels);
     for (int ky = 0; ky < g->weight.height; ky++)
         for (int kx = 0; kx < g->weight.width; kx++) {
             int dy, dx;
@@ -303,9 +308,11 @@ static basin_status lower_phases(basin__plan *plan, basin__group *group, const g
 }
 
 static size_t packed_size(const basin__phase *phase) {
-    return phase->fast ? basin__winograd_packed_size(phase)
-                       : (size_t)phase->taps * (size_t)phase->run *
-                             (size_t)(phase->few ? phase->few : phase->width);
+    size_t outputs = (size_t)(phase->few ? phase->few : phase->width);
+    size_t numbers = (size_t)phase->taps * (size_t)phase->run * outputs;
+    return phase->fast      ? basin__winograd_packed_size(phase)
+           : phase->is_half ? numbers / 2
+                            : numbers;
 }
 
 static bool is_same_packing(const basin__plan *plan, const basin__group *a, const basin__group *b) {
@@ -317,6 +324,7 @@ static bool is_same_packing(const basin__plan *plan, const basin__group *a, cons
         return false;
     for (int i = 0; i < a->phase_count; i++)
         if (!basin__winograd_same_weights(a->phases[i].fast, b->phases[i].fast) ||
+            a->phases[i].is_half != b->phases[i].is_half ||
             a->phases[i].taps != b->phases[i].taps || a->phases[i].run != b->phases[i].run)
             return false;
     return true;
@@ -432,6 +440,26 @@ static void pack_phase(int panel, basin__lowering lowering, const basin__phase *
     }
 }
 
+/** The same in halves, two inputs of an output side by side. */
+static void pack_halves(int panel, basin__lowering lowering, const basin__phase *phase,
+                        basin_shape w, const float *dense, basin__half *packed) {
+    int outputs = output_count(lowering, w);
+    ptrdiff_t step = output_step(lowering, w);
+    for (int first = 0; first < phase->width; first += panel) {
+        int width = phase->width - first < panel ? phase->width - first : panel;
+        int valid = outputs - first < width ? outputs - first : width;
+        memset(packed, 0,
+               (size_t)phase->taps * (size_t)phase->run * (size_t)width * sizeof *packed);
+        for (int t = 0; t < phase->taps; t++, packed += (ptrdiff_t)phase->run * width)
+            for (int k = 0; k < phase->run; k++) {
+                const float *from = dense + weight_index(lowering, phase, w, t, k, first);
+                basin__half *to = packed + (ptrdiff_t)(k / 2) * 2 * width + k % 2;
+                for (int o = 0; o < valid; o++)
+                    to[2 * o] = basin__half_of(from[o * step]);
+            }
+    }
+}
+
 static void pack_start(const basin__plan *plan, const basin__group *group) {
     const float *from = basin__plan_data(plan, group->start, NULL, NULL);
     float *to = (float *)(void *)plan->shared + group->start_offset;
@@ -454,6 +482,9 @@ void basin__pack_all(basin__plan *plan) {
             float *packed = (float *)(void *)plan->shared + phase->packed;
             if (phase->fast)
                 basin__winograd_pack(plan, group, phase, dense, packed);
+            else if (phase->is_half)
+                pack_halves(plan->kernels->panel, group->lowering, phase, shape, dense,
+                            (basin__half *)(void *)packed);
             else if (phase->few)
                 pack_few(group->lowering, phase, shape, dense, packed);
             else

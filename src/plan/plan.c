@@ -123,6 +123,12 @@ static void share_sums(basin__plan *plan) {
     plan->after_count = kept;
 }
 
+/** Whether a value's channels lie in whole cache lines. */
+static bool is_padded(const basin__plan *plan, basin_value value) {
+    return plan->places[value].region == BASIN__REGION_TILE && plan->is_fused &&
+           basin__plan_node(plan, value)->shape.channels > 4;
+}
+
 /** Which values are read from memory, and until which group. */
 static void mark_stored(basin__plan *plan) {
     for (int v = 0; v < plan->graph->count; v++) {
@@ -153,6 +159,35 @@ static void mark_stored(basin__plan *plan) {
             plan->places[plan->groups[g].root].is_stored = true;
 }
 
+/** Whether a reader takes a value as rows, whatever numbers they are of. */
+static bool takes_rows(const basin__plan *plan, basin_value reader, basin_value value) {
+    const basin__place *place = &plan->places[reader];
+    if (place->group < 0)
+        return false;
+    const basin__group *group = &plan->groups[place->group];
+    if (group->root != reader)
+        return true; /* a program's */
+    return (group->lowering == BASIN__LOWER_FORWARD || group->lowering == BASIN__LOWER_PHASES ||
+            group->lowering == BASIN__LOWER_SCATTER) &&
+           basin__plan_node(plan, reader)->input[0] == value;
+}
+
+/** In a plan of halves: which values are stored as such. They are multiplied in pairs. */
+static void choose_halves(basin__plan *plan) {
+    for (int v = 0; v < plan->graph->count; v++) {
+        basin__place *place = &plan->places[v];
+        place->is_half = place->is_stored && place->region == BASIN__REGION_TILE &&
+                         place->input < 0 && plan->groups[place->group].is_program &&
+                         is_padded(plan, v) && basin__plan_node(plan, v)->shape.channels % 2 == 0;
+        const basin__node *node = basin__plan_node(plan, v);
+        for (int i = 0; place->is_needed && i < node->input_count; i++)
+            if (!takes_rows(plan, v, node->input[i]))
+                plan->places[node->input[i]].is_half = false;
+    }
+    for (int i = 0; i < plan->output_count; i++)
+        plan->places[plan->outputs[i]].is_half = false;
+}
+
 static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
 
 /** Strides of a value, dense or (in a workspace) with halo and padded channels. */
@@ -160,15 +195,15 @@ static void lay_out(const basin__plan *plan, basin_value value) {
     basin_shape shape = basin__plan_node(plan, value)->shape;
     basin__place *place = &plan->places[value];
     basin__layout *layout = &place->layout;
-    bool is_padded = place->region == BASIN__REGION_TILE && plan->is_fused && shape.channels > 4;
-    layout->pixel = is_padded ? round_up(shape.channels, BASIN__CHANNEL_UNIT) : shape.channels;
+    layout->pixel =
+        is_padded(plan, value) ? round_up(shape.channels, BASIN__CHANNEL_UNIT) : shape.channels;
     layout->line = layout->pixel * (layout->left + shape.width + layout->right);
     ptrdiff_t lines = layout->top + shape.height + layout->bottom;
     layout->origin = layout->top * layout->line + layout->left * layout->pixel;
     layout->example = layout->line * lines * shape.outer;
     if (place->region == BASIN__REGION_TILE)
-        layout->example = round_up(layout->example, BASIN__CHANNEL_UNIT);
-    place->size = (size_t)layout->example;
+        layout->example = round_up(layout->example, BASIN__CHANNEL_UNIT * (place->is_half ? 2 : 1));
+    place->size = (size_t)layout->example / (place->is_half ? 2 : 1);
 }
 
 /** First fit over lifetimes: values alive at the same time do not overlap. */
@@ -308,6 +343,8 @@ static basin_status compile(basin__plan *plan, const basin__plan_options *option
     BASIN_TRY(basin__plan_group(plan));
     share_sums(plan);
     mark_stored(plan);
+    if (plan->is_half)
+        choose_halves(plan);
     if (plan->is_fused)
         basin__lower_halos(plan);
     place_all(plan);
@@ -340,6 +377,7 @@ basin_status basin__plan_create(basin_context *context, const basin_graph *graph
     plan->is_f64 = options && options->is_f64;
     plan->is_poisoned = options && options->is_poisoned;
     plan->is_fused = !plan->is_f64 && basin__context_isa(context) != BASIN__ISA_REFERENCE;
+    plan->is_half = plan->is_fused && options && options->is_half;
     plan->element = plan->is_f64 ? sizeof(double) : sizeof(float);
     plan->output_count = output_count;
     size_t count = (size_t)graph->count;
@@ -416,8 +454,8 @@ void *basin__plan_data(const basin__plan *plan, basin_value value, unsigned char
         return sums ? sums + place->sum_offset * plan->element
                     : plan->shared + place->offset * plan->element;
     case BASIN__REGION_TILE:
-        return workspace +
-               (place->offset * (size_t)plan->tile + (size_t)place->layout.origin) * plan->element;
+        return workspace + place->offset * (size_t)plan->tile * plan->element +
+               (size_t)place->layout.origin * basin__place_element(plan, place);
     case BASIN__REGION_NONE:
         break;
     }

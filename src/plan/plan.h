@@ -22,7 +22,12 @@ typedef struct basin__plan basin__plan;
 typedef struct basin__plan_options {
     bool is_f64;      /* double throughout, by reference kernels */
     bool is_poisoned; /* tests: fill every workspace with NaN before a tile is run */
-    int tile;         /* examples a tile; 0: chosen from the shapes */
+    /**
+     * What programs store for convolutions and other programs are halves (bf16), and so are the
+     * weights of such convolutions; sums, inputs, outputs and all else stay floats.
+     */
+    bool is_half;
+    int tile; /* examples a tile; 0: chosen from the shapes */
 } basin__plan_options;
 
 /**

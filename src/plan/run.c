@@ -21,20 +21,21 @@ float *basin__register(const basin__plan *plan, unsigned char *workspace, int in
 static void zero_halo(const basin__plan *plan, basin_value value, int n, unsigned char *workspace) {
     const basin__layout *layout = &plan->places[value].layout;
     basin_shape shape = basin__plan_node(plan, value)->shape;
-    float *origin = basin__plan_data(plan, value, workspace, NULL);
-    size_t line = (size_t)layout->line * sizeof *origin;
-    size_t left = (size_t)(layout->left * layout->pixel) * sizeof *origin;
-    size_t right = (size_t)(layout->right * layout->pixel) * sizeof *origin;
-    for (int i = 0; i < n; i++) {
-        float *start = origin - layout->origin + i * layout->example;
-        memset(start, 0, (size_t)layout->top * line);
-        for (int y = 0; y < shape.height; y++) {
-            float *at = start + (layout->top + y) * layout->line;
-            memset(at, 0, left);
-            memset(at + layout->line - layout->right * layout->pixel, 0, right);
+    size_t element = basin__place_element(plan, &plan->places[value]);
+    size_t line = (size_t)layout->line * element;
+    size_t left = (size_t)(layout->left * layout->pixel) * element;
+    size_t right = (size_t)(layout->right * layout->pixel) * element;
+    unsigned char *at = basin__plan_data(plan, value, workspace, NULL);
+    at -= (size_t)layout->origin * element;
+    for (int i = 0; i < n; i++, at += (size_t)layout->example * element) {
+        unsigned char *middle = at + (size_t)layout->top * line;
+        unsigned char *bottom = middle + (size_t)shape.height * line;
+        memset(at, 0, (size_t)layout->top * line);
+        for (; middle < bottom; middle += line) {
+            memset(middle, 0, left);
+            memset(middle + line - right, 0, right);
         }
-        memset(start + (layout->top + shape.height) * layout->line, 0,
-               (size_t)layout->bottom * line);
+        memset(bottom, 0, (size_t)layout->bottom * line);
     }
 }
 
@@ -83,44 +84,57 @@ void basin__copy_output(const basin__plan *plan, int output, int worker, int64_t
 
 /* ---- programs ---- */
 
+/** The rows of a block in an operand's memory. */
+static basin__rows rows_of(const basin__plan *plan, const basin__operand *operand,
+                           const basin__block *rows, unsigned char *workspace) {
+    unsigned char *base = basin__plan_data(plan, operand->value, workspace, NULL);
+    size_t element = basin__place_element(plan, &plan->places[operand->value]);
+    return (basin__rows){base + (size_t)rows->first * element, operand->row + rows->row};
+}
+
 static void load_rows(const basin__plan *plan, const basin__operand *operand,
                       const basin__block *rows, unsigned char *workspace, float *out) {
-    const float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    const int32_t *row = operand->row + rows->row;
+    const basin__rows from = rows_of(plan, operand, rows, workspace);
+    if (plan->places[operand->value].is_half) {
+        plan->kernels->load_rows_half(out, &from, rows->rows, rows->width);
+        return;
+    }
     if (!operand->is_channel_scalar) {
-        plan->kernels->load_rows(out, base + rows->first, row, rows->rows, rows->width,
+        plan->kernels->load_rows(out, from.base, from.row, rows->rows, rows->width,
                                  operand->channels - rows->first);
         return;
     }
+    const float *base = basin__plan_data(plan, operand->value, workspace, NULL);
     for (int r = 0; r < rows->rows; r++)
         for (int c = 0; c < rows->width; c++)
-            *out++ = base[row[r]];
+            *out++ = base[from.row[r]];
 }
 
 static void store_rows(const basin__plan *plan, const basin__operand *operand,
                        const basin__block *rows, unsigned char *workspace, const float *in) {
-    float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    plan->kernels->store_rows(base + rows->first, operand->row + rows->row, in, rows->rows,
-                              rows->width, operand->channels - rows->first);
-}
-
-static basin__rows rows_of(const basin__plan *plan, const basin__operand *operand,
-                           const basin__block *rows, unsigned char *workspace) {
-    float *base = basin__plan_data(plan, operand->value, workspace, NULL);
-    return (basin__rows){base + rows->first, operand->row + rows->row};
+    const basin__rows to = rows_of(plan, operand, rows, workspace);
+    if (plan->places[operand->value].is_half)
+        plan->kernels->store_rows_half(&to, in, rows->rows, rows->width);
+    else
+        plan->kernels->store_rows(to.base, to.row, in, rows->rows, rows->width,
+                                  operand->channels - rows->first);
 }
 
 /** An instruction whose results go to memory, and nowhere else. */
 static void run_store(const basin__plan *plan, const basin__group *group,
                       const basin__instruction *at, const basin__block *rows,
                       unsigned char *workspace) {
+    const basin__cpu_kernels *kernels = plan->kernels;
     const float *a = basin__register(plan, workspace, at->a);
+    bool is_half = plan->places[group->operands[at->operand].value].is_half;
     basin__rows first = rows_of(plan, &group->operands[at->operand], rows, workspace);
     basin__rows second = rows_of(plan, &group->operands[at->operand2], rows, workspace);
     if (at->kind == BASIN__SILU_STORE)
-        plan->kernels->silu_rows(&first, &second, a, rows->rows, rows->width);
+        (is_half ? kernels->silu_rows_half : kernels->silu_rows)(&first, &second, a, rows->rows,
+                                                                 rows->width);
     else
-        plan->kernels->mul_rows(&first, a, &second, rows->rows, rows->width);
+        (is_half ? kernels->mul_rows_half : kernels->mul_rows)(&first, a, &second, rows->rows,
+                                                               rows->width);
 }
 
 void basin__run_program(const basin__plan *plan, const basin__group *group,
@@ -172,7 +186,7 @@ static void convolve(const basin__plan *plan, const basin__group *group, const b
         return;
     }
     basin_value input = basin__plan_node(plan, group->root)->input[0];
-    size_t k = (size_t)phase->taps * (size_t)phase->run;
+    size_t k = (size_t)phase->taps * (size_t)phase->run * (size_t)rows->first;
     basin__conv_block call = {
         .in = basin__plan_data(plan, input, workspace, NULL),
         .row = phase->in_row + rows->row - phase->first_row,
@@ -180,8 +194,9 @@ static void convolve(const basin__plan *plan, const basin__group *group, const b
         .tap = phase->tap,
         .taps = phase->taps,
         .run = phase->run,
-        .weight =
-            (const float *)(const void *)plan->shared + phase->packed + (size_t)rows->first * k,
+        .weight = (const float *)(const void *)plan->shared + phase->packed +
+                  (phase->is_half ? k / 2 : k),
+        .is_half = phase->is_half,
         .start = start,
         .width = rows->width,
         .out = out,

@@ -82,7 +82,7 @@ static double points_of(const basin__winograd *fast) {
  */
 bool basin__winograd_pays(const basin__plan *plan, const basin__winograd *form) {
     basin__winograd fast = *form;
-    if (basin_context_exact_convolution(plan->context) ||
+    if (plan->is_half || basin_context_exact_convolution(plan->context) ||
         fast.channels % BASIN__CHANNEL_UNIT != 0 || !cut_axis(&fast, 0) || !cut_axis(&fast, 1))
         return false;
     double inputs = fast.parts * fast.channels, outputs = fast.width;

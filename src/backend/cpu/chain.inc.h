@@ -58,6 +58,6 @@ static bool all_finite_f32(const float *x, int64_t n) {
     const uint32_t exponent = 0x7F800000u;
     uint32_t found = 0;
     for (int64_t i = 0; i < n; i++)
-        found |= (bits_of(x[i]) & exponent) == exponent ? 1u : 0u;
+        found |= (basin__bits_of(x[i]) & exponent) == exponent ? 1u : 0u;
     return found == 0;
 }

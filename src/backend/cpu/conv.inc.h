@@ -29,15 +29,43 @@
 /** Channels of a panel. */
 #define PANEL (TILE_VECTORS * LANES)
 
+/*
+ * Pairs of halves. Where no instruction multiplies them, they are widened, in one turn the first
+ * ones of all pairs and then the second, so that few registers are in use at a time: the second is
+ * a float but for its lower half, the first is moved there.
+ */
+#ifndef PAIR_TURNS
+#define PAIR_TURNS 2
+typedef vec pair_vec;
+BASIN_VECTOR(pair_bits, uint32_t, LANES);
+
+BASIN_INLINE pair_vec pair_widen(pair_bits pairs, const int turn) {
+    return turn == 0 ? (vec)(pairs << 16) : (vec)(pairs & 0xFFFF0000u);
+}
+
+BASIN_INLINE pair_vec pair_load(const basin__half *address, const int turn) {
+    pair_bits pairs;
+    memcpy(&pairs, address, sizeof pairs);
+    return pair_widen(pairs, turn);
+}
+
+BASIN_INLINE pair_vec pair_broadcast(const basin__half *address, const int turn) {
+    float pair; /* a float, or the compiler would shift it before it is in all lanes */
+    memcpy(&pair, address, sizeof pair);
+    return pair_widen((pair_bits)vec_broadcast(&pair), turn);
+}
+
+#define pair_multiply_add(a, b, sum) vec_multiply_add(a, b, sum)
+#endif
+
 /** A few rows over one panel: `weight`, `start` and `out` are the panel's, the rest the block's. */
 BASIN_INLINE void tile_run(const int rows, const int vectors, const basin__conv_block *block,
-                           const int32_t *row, const float *weight, const float *start,
-                           float *out) {
-    const float *in[TILE_ROWS_MAX];
+                           const int32_t *row, const void *packed, const float *start, float *out) {
+    const float *in[TILE_ROWS_MAX], *weight = packed;
     vec sum[TILE_ROWS_MAX][TILE_VECTORS];
     const ptrdiff_t width = block->width;
     BASIN_UNROLL for (int r = 0; r < rows; r++) {
-        in[r] = block->in + row[r];
+        in[r] = (const float *)block->in + row[r];
         BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = vec_load(start + v * LANES);
     }
     for (int t = 0; t < block->taps; t++) {
@@ -53,6 +81,41 @@ BASIN_INLINE void tile_run(const int rows, const int vectors, const basin__conv_
             weight += vectors * LANES;
         }
     }
+    BASIN_UNROLL for (int r = 0; r < rows; r++) BASIN_UNROLL for (int v = 0; v < vectors; v++)
+        vec_store(out + r * width + v * LANES, sum[r][v]);
+}
+
+/** The same with halves, two of which are a lane. */
+BASIN_INLINE void half_tile_turn(const int rows, const int vectors, const int turn,
+                                 const basin__conv_block *block, const basin__half *const *in,
+                                 const basin__half *weight, vec sum[][TILE_VECTORS]) {
+    for (int t = 0; t < block->taps; t++) {
+        const ptrdiff_t first = block->tap[t], end = first + block->run;
+        for (ptrdiff_t k = first; k < end; k += 2, weight += 2 * vectors * LANES) {
+            pair_vec w[TILE_VECTORS];
+            BASIN_UNROLL for (int v = 0; v < vectors; v++) w[v] =
+                pair_load(weight + 2 * v * LANES, turn);
+            BASIN_UNROLL for (int r = 0; r < rows; r++) {
+                const pair_vec x = pair_broadcast(in[r] + k, turn);
+                BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] =
+                    pair_multiply_add(x, w[v], sum[r][v]);
+            }
+        }
+    }
+}
+
+BASIN_INLINE void half_tile_run(const int rows, const int vectors, const basin__conv_block *block,
+                                const int32_t *row, const void *weight, const float *start,
+                                float *out) {
+    const basin__half *in[TILE_ROWS_MAX];
+    vec sum[TILE_ROWS_MAX][TILE_VECTORS];
+    const ptrdiff_t width = block->width;
+    BASIN_UNROLL for (int r = 0; r < rows; r++) {
+        in[r] = (const basin__half *)block->in + row[r];
+        BASIN_UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = vec_load(start + v * LANES);
+    }
+    BASIN_UNROLL for (int turn = 0; turn < PAIR_TURNS; turn++)
+        half_tile_turn(rows, vectors, turn, block, in, weight, sum);
     BASIN_UNROLL for (int r = 0; r < rows; r++) BASIN_UNROLL for (int v = 0; v < vectors; v++)
         vec_store(out + r * width + v * LANES, sum[r][v]);
 }
@@ -95,24 +158,29 @@ BASIN_INLINE void weight_tile_run(const int inputs, const int vectors, const wei
         vec_store(out + i * width + v * LANES, sum[i][v]);
 }
 
-typedef void tile_function(const basin__conv_block *block, const int32_t *row, const float *weight,
+typedef void tile_function(const basin__conv_block *block, const int32_t *row, const void *weight,
                            const float *start, float *out);
 typedef void weight_tile_function(const weight_chunk *chunk, float *out);
 
 /* A tile of every height and width, each compiled for its own constants. */
 #define DEFINE_TILE(rows, vectors)                                                                 \
     static void tile_##rows##x##vectors(const basin__conv_block *block, const int32_t *row,        \
-                                        const float *weight, const float *start, float *out) {     \
+                                        const void *weight, const float *start, float *out) {      \
         tile_run(rows, vectors, block, row, weight, start, out);                                   \
+    }                                                                                              \
+    static void half_tile_##rows##x##vectors(const basin__conv_block *block, const int32_t *row,   \
+                                             const void *weight, const float *start, float *out) { \
+        half_tile_run(rows, vectors, block, row, weight, start, out);                              \
     }                                                                                              \
     static void weight_tile_##rows##x##vectors(const weight_chunk *chunk, float *out) {            \
         weight_tile_run(rows, vectors, chunk, out);                                                \
     }
-#define TILE_ENTRY(rows, vectors) [vectors][rows] = tile_##rows##x##vectors,
+#define TILE_ENTRY(rows, vectors)                                                                  \
+    [vectors][rows] = {tile_##rows##x##vectors, half_tile_##rows##x##vectors},
 #define WEIGHT_TILE_ENTRY(rows, vectors) [vectors][rows] = weight_tile_##rows##x##vectors,
 
 FOR_EACH_TILE(DEFINE_TILE)
-static tile_function *const tile_table[TILE_VECTORS + 1][TILE_ROWS_MAX + 1] = {
+static tile_function *const tile_table[TILE_VECTORS + 1][TILE_ROWS_MAX + 1][2] = {
     FOR_EACH_TILE(TILE_ENTRY)};
 static weight_tile_function *const weight_tile_table[TILE_VECTORS + 1][TILE_ROWS_MAX + 1] = {
     FOR_EACH_TILE(WEIGHT_TILE_ENTRY)};
@@ -122,7 +190,8 @@ BASIN_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 
 static void conv_f32(const basin__conv_block *block) {
     _Alignas(64) static const float zeros[PANEL];
-    const float *weight = block->weight;
+    const size_t size = block->is_half ? sizeof(basin__half) : sizeof(float);
+    const unsigned char *weight = block->weight;
     for (int first = 0; first < block->width; first += PANEL) {
         const int vectors = smaller(PANEL, block->width - first) / LANES;
         const float *start = block->start ? block->start + first : zeros;
@@ -130,10 +199,11 @@ static void conv_f32(const basin__conv_block *block) {
         for (int group = 0; group < groups; group++) { /* as even as can be */
             const int top = group * block->rows / groups;
             const int rows = (group + 1) * block->rows / groups - top;
-            tile_table[vectors][rows](block, block->row + top, weight, start,
-                                      block->out + (ptrdiff_t)top * block->width + first);
+            tile_table[vectors][rows][block->is_half](block, block->row + top, weight, start,
+                                                      block->out + (ptrdiff_t)top * block->width +
+                                                          first);
         }
-        weight += (ptrdiff_t)block->taps * block->run * vectors * LANES;
+        weight += (size_t)block->taps * (size_t)block->run * (size_t)(vectors * LANES) * size;
     }
 }
 
@@ -158,7 +228,7 @@ BASIN_INLINE void few_run(const int rows, const int outputs, const basin__conv_b
     BASIN_UNROLL for (int r = 0; r < rows; r++) BASIN_UNROLL for (int o = 0; o < outputs; o++)
         sum[r][o] = vec_broadcast(&zero);
     for (int t = 0; t < block->taps; t++) {
-        const float *in = block->in + block->tap[t];
+        const float *in = (const float *)block->in + block->tap[t];
         for (int k = 0; k < block->run; k += LANES, weight += LANES) {
             vec w[BASIN__CONV_FEW];
             BASIN_UNROLL for (int o = 0; o < outputs; o++) w[o] = vec_load(weight + o * inputs);

@@ -17,6 +17,8 @@ const basin__cpu_kernels *basin__cpu_kernels_for(basin__isa isa) {
         return &basin__cpu_kernels_avx2;
     case BASIN__ISA_AVX512:
         return &basin__cpu_kernels_avx512;
+    case BASIN__ISA_AVX512_BF16:
+        return &basin__cpu_kernels_avx512_bf16;
     case BASIN__ISA_GENERIC:
     case BASIN__ISA_COUNT:
         break;

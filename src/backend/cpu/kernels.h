@@ -21,6 +21,7 @@
 #ifndef BASIN_BACKEND_CPU_KERNELS_H
 #define BASIN_BACKEND_CPU_KERNELS_H
 
+#include "backend/cpu/bits.h"
 #include "graph/op.h"
 #include <math.h>
 
@@ -33,16 +34,18 @@
 /** Channels are padded to this many floats (64 bytes), whatever the instruction set. */
 #define BASIN__CHANNEL_UNIT 16
 
+/** Either all floats, or inputs and weights halves, whose products are still summed as floats. */
 typedef struct basin__conv_block {
-    const float *in;
-    const int32_t *row; /* [rows] offsets in floats */
+    const void *in;
+    const int32_t *row; /* [rows] offsets in numbers */
     int rows;           /* 1 … BASIN__CONV_ROWS */
-    const int32_t *tap; /* [taps] offsets in floats */
-    int taps, run;
-    const float *weight; /* panels side by side: see `panel`; aligned to 64 bytes */
-    const float *start;  /* [width], aligned to 64 bytes: a bias; NULL: zeros */
-    int width;           /* a multiple of BASIN__CHANNEL_UNIT, at most BASIN__CONV_WIDTH */
-    float *out;          /* [rows, width], dense, aligned to 64 bytes; overwritten */
+    const int32_t *tap; /* [taps] offsets in numbers */
+    int taps, run;      /* the run of halves is even, offsets are too */
+    const void *weight; /* panels side by side: see `panel`; aligned to 64 bytes */
+    bool is_half;
+    const float *start; /* [width], aligned to 64 bytes: a bias; NULL: zeros */
+    int width;          /* a multiple of BASIN__CHANNEL_UNIT, at most BASIN__CONV_WIDTH */
+    float *out;         /* [rows, width], dense, aligned to 64 bytes; overwritten */
 } basin__conv_block;
 
 /**
@@ -87,9 +90,9 @@ typedef struct basin__winograd_tile {
 /** out[i] = f(a[i], b[i]; p, q); pointers equal or disjoint, aligned to 64, n a multiple of 16. */
 typedef void basin__map(float *out, const float *a, const float *b, int64_t n, float p, float q);
 
-/** Rows in memory, each at its own offset from `base`, in floats, a multiple of 16. */
+/** Rows in memory, each at its own offset from `base`, in numbers, a multiple of 16. */
 typedef struct basin__rows {
-    float *base;
+    void *base; /* floats or halves */
     const int32_t *row;
 } basin__rows;
 
@@ -105,11 +108,12 @@ typedef struct basin__cpu_kernels {
     /**
      * Output channels of a panel: a convolution's weights are cut into panels of so many, each
      * [taps, run, panel], the last one as narrow as what is left. Divides BASIN__CONV_WIDTH.
+     * Halves lie in pairs: [taps, run / 2, panel, 2].
      */
     int panel;
     void (*conv)(const basin__conv_block *block);
     /**
-     * The same for 1 … BASIN__CONV_FEW outputs, where offsets and runs are multiples of
+     * The same in floats for 1 … BASIN__CONV_FEW outputs, where offsets and runs are multiples of
      * BASIN__CHANNEL_UNIT and `in` is aligned to 64 bytes: weights lie [outputs, taps, run], and
      * the block's width is BASIN__CHANNEL_UNIT, of which further channels become zeros.
      */
@@ -134,6 +138,16 @@ typedef struct basin__cpu_kernels {
     /** base[row[r] + c] = in[r, c] for c < min(valid, width). */
     void (*store_rows)(float *base, const int32_t *row, const float *in, int rows, int width,
                        int valid);
+    /*
+     * The same with rows of halves, in which a stored number is rounded to the nearest, ties to
+     * even: all channels are valid.
+     */
+    void (*silu_rows_half)(const basin__rows *y, const basin__rows *slope, const float *x, int rows,
+                           int width);
+    void (*mul_rows_half)(const basin__rows *out, const float *a, const basin__rows *b, int rows,
+                          int width);
+    void (*load_rows_half)(float *out, const basin__rows *from, int rows, int width);
+    void (*store_rows_half)(const basin__rows *to, const float *in, int rows, int width);
     /** base[row[r] + i·line + j] += in[r, i·run + j] for i·run + j < count, rows in order. */
     void (*scatter_rows)(float *base, const int32_t *row, const float *in, int rows, int width,
                          int count, int run, ptrdiff_t line);

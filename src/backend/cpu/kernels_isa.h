@@ -13,6 +13,7 @@ extern const basin__cpu_kernels basin__cpu_kernels_generic;
 extern const basin__cpu_kernels basin__cpu_kernels_neon;
 extern const basin__cpu_kernels basin__cpu_kernels_avx2;
 extern const basin__cpu_kernels basin__cpu_kernels_avx512;
+extern const basin__cpu_kernels basin__cpu_kernels_avx512_bf16;
 
 /** exp(x) is a normal number for |x| ≤ near; it is 0 below low and infinity above high. */
 extern const float basin__exp_near, basin__exp_low, basin__exp_high;

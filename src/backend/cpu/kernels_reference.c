@@ -5,15 +5,27 @@
 #include "backend/cpu/kernels_isa.h"
 #include <math.h>
 
+static double number_at(const basin__conv_block *block, const void *numbers, ptrdiff_t at) {
+    if (!block->is_half)
+        return (double)((const float *)numbers)[at];
+    return (double)basin__float_of_half(((const basin__half *)numbers)[at]);
+}
+
+/** Where the weight of input k (of all taps) and output o lies in the only panel. */
+static ptrdiff_t weight_at(const basin__conv_block *block, int k, int o) {
+    return block->is_half ? ((ptrdiff_t)(k / 2) * block->width + o) * 2 + k % 2
+                          : (ptrdiff_t)k * block->width + o;
+}
+
 void basin__conv_reference(const basin__conv_block *block) {
     for (int r = 0; r < block->rows; r++) {
         for (int o = 0; o < block->width; o++) {
             double sum = block->start ? (double)block->start[o] : 0.0;
-            for (int t = 0; t < block->taps; t++) {
-                const float *in = block->in + block->row[r] + block->tap[t];
-                const float *weight = block->weight + (ptrdiff_t)t * block->run * block->width + o;
-                for (int k = 0; k < block->run; k++)
-                    sum += (double)in[k] * (double)weight[(ptrdiff_t)k * block->width];
+            for (int k = 0; k < block->taps * block->run; k++) {
+                const int t = k / block->run;
+                const ptrdiff_t at = (ptrdiff_t)block->row[r] + block->tap[t] + k % block->run;
+                sum += number_at(block, block->in, at) *
+                       number_at(block, block->weight, weight_at(block, k, o));
             }
             block->out[(ptrdiff_t)r * block->width + o] = (float)sum;
         }

@@ -10,19 +10,6 @@
  */
 #include <float.h>
 #include <math.h>
-#include <string.h>
-
-BASIN_INLINE uint32_t bits_of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-BASIN_INLINE float float_of(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 /* In this order a NaN stays: comparisons with it are false. */
 BASIN_INLINE float at_most(float x, float high) { return x > high ? high : x; }
@@ -53,7 +40,7 @@ BASIN_INLINE float exp_split(const float sign, float x, uint32_t *n) {
     const float p2 = MULTIPLY_ADD(r, sign * 8.3334519073e-3f, 4.1665795894e-2f);
     const float p4 = MULTIPLY_ADD(r, sign * 1.9875691500e-4f, 1.3981999507e-3f);
     const float p = MULTIPLY_ADD(MULTIPLY_ADD(p4, square, p2), square, p0);
-    *n = bits_of(shifted) - ROUNDER_BITS;
+    *n = basin__bits_of(shifted) - ROUNDER_BITS;
     return MULTIPLY_ADD(p, square, sign * r) + 1.0f;
 }
 
@@ -61,7 +48,7 @@ BASIN_INLINE float exp_split(const float sign, float x, uint32_t *n) {
 BASIN_INLINE float exp_near(const float sign, float x) {
     uint32_t n;
     const float mantissa = exp_split(sign, x, &n);
-    return mantissa * float_of((n + 127u) << 23);
+    return mantissa * basin__float_of((n + 127u) << 23);
 }
 
 /** exp(x) for any x: 0 and infinity at the ends, denormal numbers rounded once. */
@@ -71,14 +58,14 @@ BASIN_INLINE float exp_any(float x) {
         exp_split(1.0f, at_most(at_least(x, basin__exp_low), basin__exp_high), &n);
     /* 2^n as two factors that are both normal numbers. */
     const uint32_t half = (uint32_t)((int32_t)n >> 1), rest = n - half;
-    return mantissa * float_of((half + 127u) << 23) * float_of((rest + 127u) << 23);
+    return mantissa * basin__float_of((half + 127u) << 23) * basin__float_of((rest + 127u) << 23);
 }
 
 /** log(x) for a finite x ≥ FLT_MIN: x = 2^e (1 + f) with 1 + f in [√½, √2). */
 BASIN_INLINE float log_positive(float x) {
-    const uint32_t root_half = 0x3F3504F3u, above = bits_of(x) - root_half;
+    const uint32_t root_half = 0x3F3504F3u, above = basin__bits_of(x) - root_half;
     const float e = (float)((int32_t)above >> 23);
-    const float f = float_of((above & 0x7FFFFFu) + root_half) - 1.0f;
+    const float f = basin__float_of((above & 0x7FFFFFu) + root_half) - 1.0f;
     const float square = f * f;
     float p = 7.0376836292e-2f;
     p = p * f - 1.1514610310e-1f;
@@ -119,9 +106,10 @@ BASIN_INLINE void cos_sin_turn(uint32_t turn, float *cos_out, float *sin_out) {
     c = c * z * z - 0.5f * z + 1.0f;
     /* Each quarter turn swaps the two; the signs follow. */
     const bool is_swapped = (quarter & 1u) != 0;
-    const uint32_t cos_bits = bits_of(is_swapped ? s : c), sin_bits = bits_of(is_swapped ? c : s);
-    *cos_out = float_of(cos_bits ^ (((quarter + 1u) & 2u) << 30));
-    *sin_out = float_of(sin_bits ^ ((quarter & 2u) << 30));
+    const uint32_t cos_bits = basin__bits_of(is_swapped ? s : c),
+                   sin_bits = basin__bits_of(is_swapped ? c : s);
+    *cos_out = basin__float_of(cos_bits ^ (((quarter + 1u) & 2u) << 30));
+    *sin_out = basin__float_of(sin_bits ^ ((quarter & 2u) << 30));
 }
 
 /** σ = 1 / (1 + e) with e = e^−x, which is given too, where |x| ≤ 87. */

@@ -41,7 +41,8 @@ static void silu_rows_f32(const basin__rows *y, const basin__rows *slope, const 
                           int width) {
     const basin__rows to = *y, to_slope = *slope;
     for (int r = 0; r < rows; r++, x += width) {
-        float *out = to.base + to.row[r], *out_slope = to_slope.base + to_slope.row[r];
+        float *out = (float *)to.base + to.row[r];
+        float *out_slope = (float *)to_slope.base + to_slope.row[r];
         for (int c = 0; c < width; c += 16)
             BASIN_INDEPENDENT for (int i = 0; i < 16; i++) {
                 float d;
@@ -55,13 +56,61 @@ static void mul_rows_f32(const basin__rows *out, const float *a, const basin__ro
                          int width) {
     const basin__rows to = *out, from = *b;
     for (int r = 0; r < rows; r++, a += width) {
-        const float *factor = from.base + from.row[r];
-        float *product = to.base + to.row[r];
+        const float *factor = (const float *)from.base + from.row[r];
+        float *product = (float *)to.base + to.row[r];
         for (int c = 0; c < width; c += 16)
             BASIN_INDEPENDENT for (int i = 0; i < 16; i++) product[c + i] =
                 a[c + i] * factor[c + i];
     }
 }
+
+/* ---- halves ---- */
+
+static void silu_rows_half(const basin__rows *y, const basin__rows *slope, const float *x, int rows,
+                           int width) {
+    const basin__rows to = *y, to_slope = *slope;
+    for (int r = 0; r < rows; r++, x += width) {
+        basin__half *out = (basin__half *)to.base + to.row[r];
+        basin__half *out_slope = (basin__half *)to_slope.base + to_slope.row[r];
+        for (int c = 0; c < width; c += 16)
+            BASIN_INDEPENDENT for (int i = 0; i < 16; i++) {
+                float d;
+                out[c + i] = basin__half_of(silu_with_slope(x[c + i], &d));
+                out_slope[c + i] = basin__half_of(d);
+            }
+    }
+}
+
+static void mul_rows_half(const basin__rows *out, const float *a, const basin__rows *b, int rows,
+                          int width) {
+    const basin__rows to = *out, from = *b;
+    for (int r = 0; r < rows; r++, a += width) {
+        const basin__half *factor = (const basin__half *)from.base + from.row[r];
+        basin__half *product = (basin__half *)to.base + to.row[r];
+        for (int c = 0; c < width; c += 16)
+            BASIN_INDEPENDENT for (int i = 0; i < 16; i++) product[c + i] =
+                basin__half_of(a[c + i] * basin__float_of_half(factor[c + i]));
+    }
+}
+
+static void load_rows_half(float *out, const basin__rows *from, int rows, int width) {
+    for (int r = 0; r < rows; r++, out += width) {
+        const basin__half *in = (const basin__half *)from->base + from->row[r];
+        for (int c = 0; c < width; c += 16)
+            BASIN_INDEPENDENT for (int i = 0; i < 16; i++) out[c + i] =
+                basin__float_of_half(in[c + i]);
+    }
+}
+
+static void store_rows_half(const basin__rows *to, const float *in, int rows, int width) {
+    for (int r = 0; r < rows; r++, in += width) {
+        basin__half *out = (basin__half *)to->base + to->row[r];
+        for (int c = 0; c < width; c += 16)
+            BASIN_INDEPENDENT for (int i = 0; i < 16; i++) out[c + i] = basin__half_of(in[c + i]);
+    }
+}
+
+/* ---- scatter ---- */
 
 /** One row's products for all taps, `run` a line of the kernel, added to the pixels they reach. */
 BASIN_INLINE void scatter_row(float *to, const float *in, int count, const int run,
