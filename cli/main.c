@@ -41,14 +41,20 @@ static void log_line(void *user, basin_log_level level, const char *line) {
 }
 
 /** A context that failed cannot keep its message, so it is worded here. */
-static int context_failure(const char *verb, basin_status status) {
+static int context_failure(const char *verb, basin_status status, bool wants_half) {
     const char *isa = getenv("BASIN_CPU");
-    basin__isa chosen;
+    basin__isa chosen = BASIN__ISA_GENERIC;
     if (status == BASIN_ERROR_ARGUMENT && basin__isa_choose(NULL, &chosen) != BASIN_OK) {
         fprintf(stderr,
                 "basin %s: BASIN_CPU=%s is unknown, or this processor lacks it; use reference, "
                 "generic, neon, avx2, avx512 or avx512-bf16, or unset it\n",
                 verb, isa);
+        return BASIN__EXIT_USAGE;
+    }
+    if (status == BASIN_ERROR_ARGUMENT && wants_half && chosen == BASIN__ISA_REFERENCE) {
+        fprintf(stderr,
+                "basin %s: BASIN_CPU=reference has no bf16; use another or --precision fp32\n",
+                verb);
         return BASIN__EXIT_USAGE;
     }
     fprintf(stderr, "basin %s: cannot start: %s\n", verb, basin_status_text(status));
@@ -66,7 +72,8 @@ static int run_with_workers(basin__command *command) {
     options.log_user = command;
     basin_status status = basin_context_create(&options, &context);
     if (status != BASIN_OK)
-        return context_failure(command->verb->name, status);
+        return context_failure(command->verb->name, status,
+                               command->precision == BASIN_PRECISION_BF16);
     command->context = context;
     int code = command->verb->run(command);
     command->context = parser;
@@ -81,7 +88,7 @@ static int run_verb(const basin__verb *verb, int argc, char **argv) {
     options.thread_count = 1;
     basin_status status = basin_context_create(&options, &parser);
     if (status != BASIN_OK)
-        return context_failure(verb->name, status);
+        return context_failure(verb->name, status, false);
     basin__command command;
     int code = BASIN__EXIT_OK;
     status = basin__command_parse(&command, parser, verb, argc, argv);

@@ -74,6 +74,13 @@ for name in chain scaling; do
 done
 expect 0 '"hidden": [64, 64], "chains": 16, "time_ms_per_step": ' \
     basin bench small --n-steps 20 --rounds 1 --json
+expect 0 '"algorithm": "fast"' basin bench chain $tiny --json
+expect 0 '"algorithm": "direct"' basin bench chain $tiny --json --exact-convolution
+expect 0 '"precision": "bf16"' basin bench chain $tiny --json --precision bf16
+expect 0 "(direct, bf16, generic, 1 thread)" \
+    env BASIN_CPU=generic basin bench chain $tiny --precision bf16 --threads 1
+expect_error 2 "basin bench: BASIN_CPU=reference has no bf16; use another or --precision fp32" \
+    env BASIN_CPU=reference basin bench chain $tiny --precision bf16
 expect 0 '"chain_steps": 2, "update_in_steps": ' basin bench update $tiny --json
 expect 0 " an update of 2 chain steps and the parameter step " \
     basin bench update --network mlp --shape 2 --chains 4 --n-steps 2 --rounds 1 --box none

@@ -19,6 +19,11 @@ for file in config.json metrics.jsonl log.txt events.out.tfevents.basin samples/
 done
 [ "$(wc -l <run/metrics.jsonl)" -eq 2 ] && ok "two lines of metrics" || not_ok "two lines of metrics"
 expect 0 "updates      20, roll-backs 0" basin train --resume run --updates 20
+cp -r run elsewhere
+expect 0 "this run had convolution fast and goes on with direct: results differ by rounding" \
+    basin train --resume elsewhere --updates 22 --exact-convolution
+expect 0 "this run had chain_precision fp32 and goes on with bf16: results differ by rounding" \
+    basin train --resume elsewhere --updates 24 --precision bf16
 expect 0 "updates      5, roll-backs 0" basin train --config run/config.json --updates 5 --out again
 expect 0 "estimate     20000 updates" basin train $small --dry-run --out dry
 [ ! -e dry ] && ok "a dry run writes nothing" || not_ok "a dry run writes nothing"

@@ -123,6 +123,60 @@ static void test_conv(void **unused) {
     for_each_table(check_conv_shapes);
 }
 
+/* ---- convolution of halves ---- */
+
+/** Weights that are halves already, packed in pairs, give what the same floats give in double. */
+static void check_half_shape(const basin__cpu_kernels *kernels, int rows, int taps, int run,
+                             int width) {
+    conv_problem p = conv_problem_make(rows, taps, run, width);
+    basin__half *in = calloc((size_t)p.in.n + 2 * GUARD, sizeof *in), *weight = NULL;
+    assert_int_equal(posix_memalign((void **)&weight, 64, (size_t)p.weight.n * sizeof *weight), 0);
+    for (int64_t i = -GUARD; i < p.in.n + GUARD; i++) {
+        in[i + GUARD] = basin__half_of(p.in.data[i]);
+        p.in.data[i] = i < 0 || i >= p.in.n ? p.in.data[i] : basin__float_of_half(in[i + GUARD]);
+    }
+    for (int64_t i = 0; i < p.weight.n; i++)
+        p.weight.data[i] = basin__float_of_half(basin__half_of(p.weight.data[i]));
+    for (int first = 0; first < width; first += kernels->panel) {
+        int panel = width - first < kernels->panel ? width - first : kernels->panel;
+        for (int k = 0; k < taps * run; k++)
+            for (int o = 0; o < panel; o++)
+                weight[first * taps * run + (k / 2 * panel + o) * 2 + k % 2] =
+                    basin__half_of(p.weight.data[first * taps * run + k * panel + o]);
+    }
+    guarded out = guarded_make((int64_t)rows * width, NAN);
+    basin__conv_block block = conv_problem_block(&p, 0, rows, out.data);
+    block.in = in + GUARD;
+    block.weight = weight;
+    block.is_half = true;
+    kernels->conv(&block);
+    for (int r = 0; r < rows; r++)
+        check_conv_row(&p, kernels->panel, r, out.data + r * width);
+    free(in);
+    free(weight);
+    guarded_free(&out);
+    conv_problem_free(&p);
+}
+
+static void check_halves(const basin__cpu_kernels *kernels) {
+    for (int width = 16; width <= BASIN__CONV_WIDTH; width += 16)
+        for (int rows = 1; rows <= 13; rows++) {
+            check_half_shape(kernels, rows, 2, 6, width);
+            check_half_shape(kernels, rows, 3, 64, width);
+        }
+    assert_int_equal(basin__half_of(1.0f), 0x3F80);
+    assert_int_equal(basin__half_of(1.00390625f), 0x3F80); /* half-way: to even */
+    assert_int_equal(basin__half_of(1.01171875f), 0x3F82);
+    assert_int_equal(basin__half_of(-INFINITY), 0xFF80);
+    assert_true(isnan(basin__float_of_half(basin__half_of(NAN))));
+    assert_true(isnan(basin__float_of_half(basin__half_of(basin__float_of(0x7FFFFFFFu)))));
+}
+
+static void test_halves(void **unused) {
+    (void)unused;
+    for_each_table(check_halves);
+}
+
 /* ---- convolution with few outputs ---- */
 
 /** Rows and taps at whole cache lines, as the kernel for few outputs wants them. */
@@ -694,9 +748,56 @@ static void check_row_shapes(const basin__cpu_kernels *kernels) {
             check_scatter(kernels, run, lines);
 }
 
+/** What stores in one go gives what its parts give, bit for bit, as floats and as halves. */
+static void check_joined_rows(const basin__cpu_kernels *kernels) {
+    enum { WIDTH = 48, STEP = 64, N = ROWS * WIDTH, ALL = ROWS * STEP };
+    if (kernels == basin__cpu_kernels_for(BASIN__ISA_REFERENCE))
+        return; /* its SiLU is in double, its plans join nothing */
+    int32_t row[ROWS];
+    guarded x = guarded_make(N, 0), y = guarded_make(N, 0), slope = guarded_make(N, 0);
+    guarded to = guarded_make(ALL, guard_number), to_slope = guarded_make(ALL, guard_number);
+    basin__half half[ALL] = {0}, half_slope[ALL] = {0}, product[ALL] = {0};
+    for (int r = 0; r < ROWS; r++)
+        row[r] = (ROWS - 1 - r) * STEP;
+    for (int i = 0; i < N; i++)
+        x.data[i] = 9 * any_number();
+    const basin__rows rows = {to.data, row}, slopes = {to_slope.data, row};
+    const basin__rows halves = {half, row}, half_slopes = {half_slope, row};
+    const basin__rows products = {product, row};
+    kernels->silu_both(y.data, slope.data, x.data, N);
+    kernels->silu_rows(&rows, &slopes, x.data, ROWS, WIDTH);
+    kernels->silu_rows_half(&halves, &half_slopes, x.data, ROWS, WIDTH);
+    kernels->mul_rows_half(&products, x.data, &half_slopes, ROWS, WIDTH);
+    for (int i = 0; i < ALL; i++) {
+        int r = ROWS - 1 - i / STEP, c = i % STEP, at = r * WIDTH + c;
+        bool is_in = c < WIDTH;
+        float d = is_in ? slope.data[at] : guard_number;
+        assert_true(to.data[i] == (is_in ? y.data[at] : guard_number));
+        assert_true(to_slope.data[i] == d);
+        assert_true(half[i] == (is_in ? basin__half_of(y.data[at]) : 0));
+        assert_true(half_slope[i] == (is_in ? basin__half_of(d) : 0));
+        float wanted = is_in ? x.data[at] * basin__float_of_half(half_slope[i]) : 0;
+        assert_true(product[i] == basin__half_of(wanted));
+    }
+    kernels->mul_rows(&rows, x.data, &slopes, ROWS, WIDTH);
+    kernels->load_rows_half(y.data, &halves, ROWS, WIDTH);
+    kernels->store_rows_half(&products, y.data, ROWS, WIDTH);
+    for (int i = 0; i < N; i++) {
+        int at = row[i / WIDTH] + i % WIDTH;
+        assert_true(to.data[at] == x.data[i] * to_slope.data[at]);
+        assert_true(y.data[i] == basin__float_of_half(half[at]) && product[at] == half[at]);
+    }
+    guarded_free(&x);
+    guarded_free(&y);
+    guarded_free(&slope);
+    guarded_free(&to);
+    guarded_free(&to_slope);
+}
+
 static void test_rows(void **unused) {
     (void)unused;
     for_each_table(check_row_shapes);
+    for_each_table(check_joined_rows);
 }
 
 /* ---- a chain's primitives ---- */
@@ -779,11 +880,12 @@ int main(int argument_count, char **arguments) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv),     cmocka_unit_test(test_conv_few),
-        cmocka_unit_test(test_winograd), cmocka_unit_test(test_conv_weight),
-        cmocka_unit_test(test_maps),     cmocka_unit_test(test_silu_both),
-        cmocka_unit_test(test_rows),     cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_chain),    cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_conv),        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_conv_few),    cmocka_unit_test(test_winograd),
+        cmocka_unit_test(test_conv_weight), cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_silu_both),   cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_runs),        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ BASIN_API void basin_context_options_init(basin_context_options *options);
  * @param options  borrowed; NULL for the defaults
  * @param out      the new context, the caller's to destroy; NULL on failure
  * @return BASIN_OK; BASIN_ERROR_MEMORY; BASIN_ERROR_ARGUMENT for an instruction set that is unknown
- *         or that this processor lacks
+ *         or that this processor lacks, or bf16 on "reference"
  */
 BASIN_API BASIN_MUST_CHECK basin_status basin_context_create(const basin_context_options *options,
                                                              basin_context **out);

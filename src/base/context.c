@@ -331,6 +331,8 @@ basin_status basin_context_create(const basin_context_options *options, basin_co
     if (resolved.precision != BASIN_PRECISION_FP32 && resolved.precision != BASIN_PRECISION_BF16)
         return BASIN_ERROR_ARGUMENT;
     BASIN_TRY(basin__isa_choose(resolved.isa, &isa));
+    if (resolved.precision == BASIN_PRECISION_BF16 && isa == BASIN__ISA_REFERENCE)
+        return BASIN_ERROR_ARGUMENT; /* it has no halves */
     basin_context *context = allocate_zeroed(&resolved, sizeof(*context));
     if (!context)
         return BASIN_ERROR_MEMORY;

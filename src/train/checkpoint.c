@@ -56,7 +56,7 @@ static basin_status save_state(basin__trainer *trainer, const char *path) {
     json_t *state = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:I, s:i, s:I, s:I, s:I, s:I}", "version", STATE_VERSION,
         "basin", basin_version(), "instruction_set", basin_context_isa(trainer->context),
-        "precision", basin_context_precision(trainer->context), "convolution",
+        "chain_precision", basin_context_precision(trainer->context), "convolution",
         convolution_of(trainer), "update", (json_int_t)trainer->progress.update, "roll_backs",
         trainer->progress.roll_backs, "sum_updates", (json_int_t)trainer->progress.meter.updates,
         "metrics_bytes", (json_int_t)folder->metrics_bytes, "log_bytes",
@@ -113,7 +113,7 @@ static basin_status read_state(basin__trainer *trainer, const char *path, const 
         *fields[i].value = json_number_value(value);
     }
     warn_of_change(trainer, state, "instruction_set", basin_context_isa(trainer->context));
-    warn_of_change(trainer, state, "precision", basin_context_precision(trainer->context));
+    warn_of_change(trainer, state, "chain_precision", basin_context_precision(trainer->context));
     warn_of_change(trainer, state, "convolution", convolution_of(trainer));
     return BASIN_OK;
 }
