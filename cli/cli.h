@@ -62,8 +62,8 @@ typedef struct basin__command {
     bool is_quiet;    /* --quiet: no progress, no summary; errors still */
     int thread_count; /* --threads */
     bool exact_convolution;
-    int precision; /* basin_precision */
-    bool wants_help;  /* --help was given */
+    int precision;                                 /* basin_precision */
+    bool wants_help;                               /* --help was given */
     basin__option_group groups[BASIN__GROUPS_MAX]; /* the verb's, the kinds', the common one */
     const char *group_kinds[BASIN__GROUPS_MAX];    /* "network" for a kind's group, else NULL */
     size_t group_count;
