@@ -172,10 +172,9 @@ void basin__energy_bind(const basin_energy *energy, basin__plan *plan) {
 void basin__energy_changed(basin_energy *energy) { energy->is_stale = true; }
 
 /** Compile a plan for E, or for E and dE/dx; the energy's tile is what all its plans can take. */
-static basin_status make_plan(basin_energy *energy, int output_count, bool is_half,
+static basin_status make_plan(basin_energy *energy, int output_count, basin__plan_options options,
                               basin__plan **out) {
     const basin_value outputs[] = {energy->value, energy->gradient};
-    const basin__plan_options options = {.is_half = is_half};
     BASIN_TRY(
         basin__plan_create(energy->context, energy->graph, outputs, output_count, &options, out));
     basin__energy_bind(energy, *out);
@@ -186,11 +185,14 @@ static basin_status make_plan(basin_energy *energy, int output_count, bool is_ha
 }
 
 static basin_status make_plans(basin_energy *energy) {
-    BASIN_TRY(make_plan(energy, 1, false, &energy->value_plan));
-    BASIN_TRY(make_plan(energy, 2, false, &energy->gradient_plan));
-    if (!basin__context_is_half(energy->context))
-        return BASIN_OK;
-    return make_plan(energy, 2, true, &energy->chain_plan);
+    basin__plan_options options = {0};
+    BASIN_TRY(make_plan(energy, 2, options, &energy->gradient_plan));
+    options.beside = energy->gradient_plan;
+    BASIN_TRY(make_plan(energy, 1, options, &energy->value_plan));
+    options.is_half = true;
+    if (basin__context_is_half(energy->context))
+        BASIN_TRY(make_plan(energy, 2, options, &energy->chain_plan));
+    return BASIN_OK;
 }
 
 static basin_status make_ready(basin_energy *energy) {
@@ -228,8 +230,8 @@ basin_status basin__energy_ready(basin_energy *energy) {
         }
     }
     if (energy->network && energy->is_stale) {
+        BASIN_TRY(basin__plan_prepare(energy->gradient_plan)); /* the others use its weights */
         BASIN_TRY(basin__plan_prepare(energy->value_plan));
-        BASIN_TRY(basin__plan_prepare(energy->gradient_plan));
         if (energy->chain_plan)
             BASIN_TRY(basin__plan_prepare(energy->chain_plan));
     }

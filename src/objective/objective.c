@@ -103,7 +103,9 @@ static basin_status compile(basin__loss *loss, const basin__objective_def *objec
     basin_status status = basin_graph_create(context, &loss->graph);
     if (status == BASIN_OK)
         status = build_graph(loss, objective, options, &b);
-    basin__plan_options plan_options = {0};
+    if (status == BASIN_OK)
+        status = basin__energy_ready(loss->energy);
+    const basin__plan_options plan_options = {.beside = loss->energy->gradient_plan};
     if (status == BASIN_OK)
         status = basin__plan_create(context, loss->graph, b.outputs, b.output_count, &plan_options,
                                     &loss->plan);
@@ -160,6 +162,7 @@ static void copy_shared(const basin__loss *loss, int i, float *to) {
 }
 
 basin_status basin__loss_run(basin__loss *loss, const float *data, const float *negatives) {
+    BASIN_TRY(basin__energy_ready(loss->energy));
     BASIN_TRY(basin__plan_prepare(loss->plan));
     const void *inputs[2] = {NULL, NULL};
     int at_data = basin__plan_input(loss->plan, "data");

@@ -52,7 +52,7 @@ basin_status basin__plan_group(basin__plan *plan) {
         group->shape = node->shape;
         group->root = is_fusible ? BASIN_NO_VALUE : v;
         group->start = BASIN_NO_VALUE;
-        group->packed_by = plan->group_count;
+        group->packer = plan;
         group->lowering = is_fusible ? BASIN__LOWER_NONE : basin__lowering_of(plan, v);
         group->is_program = is_fusible || group->lowering == BASIN__LOWER_FORWARD ||
                             group->lowering == BASIN__LOWER_PHASES;

@@ -155,7 +155,8 @@ typedef struct basin__group {
     int32_t *other_row; /* [tile, pixels] LOWER_WEIGHT: the gradient's rows; SCATTER: the image's */
     basin_value *halo;  /* stored values of this group whose halo must be zeroed */
     int halo_count;
-    int packed_by; /* the group whose packed weights this one uses: its own index, mostly */
+    const basin__plan *packer; /* whose memory holds the packed weights: this plan's, mostly */
+    bool is_packed;            /* by another group */
     int root_register;
     basin_value start;   /* a shared vector that is added to the root: where its sums start */
     size_t start_offset; /* of its padded copy in the shared block */
@@ -188,7 +189,10 @@ struct basin__plan {
     int register_count;
     size_t sum_size;            /* elements of one shard's sums; 0: no reduced outputs */
     unsigned char **workspaces; /* one a worker: values, then registers */
+    size_t workspace_bytes;
     int worker_count;
+    basin__plan *beside;      /* see basin__plan_options */
+    bool is_guest;            /* in the workspaces of that plan */
     struct basin__sums *sums; /* batch.c */
     double flops;
     bool is_prepared;
@@ -201,6 +205,11 @@ BASIN_INLINE const basin__node *basin__plan_node(const basin__plan *plan, basin_
 /** Bytes of one number of a value. */
 BASIN_INLINE size_t basin__place_element(const basin__plan *plan, const basin__place *place) {
     return place->is_half ? sizeof(basin__half) : plan->element;
+}
+
+/** A phase's packed weights. */
+BASIN_INLINE float *basin__plan_packed(const basin__group *group, const basin__phase *phase) {
+    return (float *)(void *)group->packer->shared + phase->packed;
 }
 
 /* plan.c */

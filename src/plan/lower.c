@@ -315,31 +315,56 @@ static size_t packed_size(const basin__phase *phase) {
                             : numbers;
 }
 
-static bool is_same_packing(const basin__plan *plan, const basin__group *a, const basin__group *b) {
-    if (a->lowering != b->lowering || a->phase_count != b->phase_count)
+/** Whether two plans' values are one: in the same plan, or as bound parameters of one name. */
+static bool is_same_weight(const basin__plan *plan, basin_value a, const basin__plan *other,
+                           basin_value b) {
+    if (plan == other)
+        return a == b;
+    return plan->places[a].region == BASIN__REGION_BOUND &&
+           other->places[b].region == BASIN__REGION_BOUND &&
+           strcmp(basin__plan_node(plan, a)->name, basin__plan_node(other, b)->name) == 0;
+}
+
+static bool is_same_packing(const basin__plan *plan, const basin__group *a,
+                            const basin__plan *other, const basin__group *b) {
+    if (a->lowering != b->lowering || a->phase_count != b->phase_count ||
+        b->lowering == BASIN__LOWER_NONE || b->lowering == BASIN__LOWER_WEIGHT)
         return false;
-    const basin__node *x = basin__plan_node(plan, a->root), *y = basin__plan_node(plan, b->root);
-    if (x->input[1] != y->input[1] || x->attributes.conv.pad != y->attributes.conv.pad ||
+    const basin__node *x = basin__plan_node(plan, a->root), *y = basin__plan_node(other, b->root);
+    if (!is_same_weight(plan, x->input[1], other, y->input[1]) ||
+        x->attributes.conv.pad != y->attributes.conv.pad ||
         x->attributes.conv.stride != y->attributes.conv.stride)
         return false;
     for (int i = 0; i < a->phase_count; i++)
         if (!basin__winograd_same_weights(a->phases[i].fast, b->phases[i].fast) ||
-            a->phases[i].is_half != b->phases[i].is_half ||
+            a->phases[i].is_half != b->phases[i].is_half || a->phases[i].few != b->phases[i].few ||
             a->phases[i].taps != b->phases[i].taps || a->phases[i].run != b->phases[i].run)
             return false;
     return true;
 }
 
-/** Reserve shared memory for the packed weights, or use those of an equal earlier group. */
+/** Use the packed weights of one of the first `count` groups of a plan, if they are the same. */
+static bool share_packed(const basin__plan *plan, basin__group *group, const basin__plan *other,
+                         int count) {
+    for (int i = 0; i < count; i++) {
+        const basin__group *packed = &other->groups[i];
+        if (!is_same_packing(plan, group, other, packed))
+            continue;
+        group->is_packed = true;
+        group->packer = packed->packer;
+        for (int p = 0; p < group->phase_count; p++)
+            group->phases[p].packed = packed->phases[p].packed;
+        return true;
+    }
+    return false;
+}
+
+/** Reserve shared memory for the packed weights, or use those that are there. */
 static void place_packed(basin__plan *plan, basin__group *group) {
-    int index = (int)(group - plan->groups);
-    for (int i = 0; i < index; i++)
-        if (is_same_packing(plan, &plan->groups[i], group)) {
-            group->packed_by = plan->groups[i].packed_by;
-            for (int p = 0; p < group->phase_count; p++)
-                group->phases[p].packed = plan->groups[i].phases[p].packed;
-            return;
-        }
+    if (share_packed(plan, group, plan, (int)(group - plan->groups)))
+        return;
+    if (plan->beside && share_packed(plan, group, plan->beside, plan->beside->group_count))
+        return;
     for (int p = 0; p < group->phase_count; p++) {
         basin__phase *phase = &group->phases[p];
         phase->packed = plan->shared_size;
@@ -471,7 +496,7 @@ void basin__pack_all(basin__plan *plan) {
         const basin__group *group = &plan->groups[i];
         if (group->start != BASIN_NO_VALUE)
             pack_start(plan, group);
-        if (group->packed_by != i || group->lowering == BASIN__LOWER_NONE ||
+        if (group->is_packed || group->lowering == BASIN__LOWER_NONE ||
             group->lowering == BASIN__LOWER_WEIGHT)
             continue;
         basin_value weight = basin__plan_node(plan, group->root)->input[1];
@@ -479,7 +504,7 @@ void basin__pack_all(basin__plan *plan) {
         const float *dense = basin__plan_data(plan, weight, NULL, NULL);
         for (int p = 0; p < group->phase_count; p++) {
             const basin__phase *phase = &group->phases[p];
-            float *packed = (float *)(void *)plan->shared + phase->packed;
+            float *packed = basin__plan_packed(group, phase);
             if (phase->fast)
                 basin__winograd_pack(plan, group, phase, dense, packed);
             else if (phase->is_half)

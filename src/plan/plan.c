@@ -18,6 +18,8 @@
  * deep layers have few an example: more examples pay until they leave the last cache.
  */
 #define FAST_TILE 8
+/** Those that sum over the batch hold more an example, and run once in many steps. */
+#define FAST_SUM_TILE 4
 #define FAST_TILE_BYTES (16 << 20)
 
 static void mark_needed(basin__plan *plan) {
@@ -276,8 +278,11 @@ static int clamp_int(size_t n, int low, int high) {
 static void choose_tile(basin__plan *plan, int wanted) {
     size_t bytes = plan->tile_size * plan->element + 1;
     plan->tile = clamp_int(TILE_BYTES / bytes, TILE_MIN, TILE_MAX);
-    if (plan->tile < FAST_TILE && is_fast(plan))
-        plan->tile = clamp_int(FAST_TILE_BYTES / bytes, plan->tile, FAST_TILE);
+    int most = plan->sum_size > 0 ? FAST_SUM_TILE : FAST_TILE;
+    if (plan->tile < most && is_fast(plan))
+        plan->tile = clamp_int(FAST_TILE_BYTES / bytes, plan->tile, most);
+    if (plan->beside && plan->tile > plan->beside->tile)
+        plan->tile = plan->beside->tile;
     if (wanted > 0)
         plan->tile = wanted;
 }
@@ -306,9 +311,12 @@ static basin_status allocate(basin__plan *plan) {
         basin__alloc_array(plan->context, (size_t)plan->worker_count, sizeof(unsigned char *));
     if (!plan->shared || !plan->workspaces)
         return BASIN_ERROR_MEMORY;
-    size_t bytes = (plan->tile_size * (size_t)plan->tile + plan->scratch_size) * plan->element;
+    plan->workspace_bytes =
+        (plan->tile_size * (size_t)plan->tile + plan->scratch_size) * plan->element;
+    plan->is_guest = plan->beside && plan->beside->workspace_bytes >= plan->workspace_bytes;
     for (int w = 0; w < plan->worker_count; w++) {
-        plan->workspaces[w] = basin__alloc(plan->context, bytes);
+        plan->workspaces[w] = plan->is_guest ? plan->beside->workspaces[w]
+                                             : basin__alloc(plan->context, plan->workspace_bytes);
         if (!plan->workspaces[w])
             return BASIN_ERROR_MEMORY;
     }
@@ -377,6 +385,7 @@ basin_status basin__plan_create(basin_context *context, const basin_graph *graph
     plan->is_f64 = options && options->is_f64;
     plan->is_poisoned = options && options->is_poisoned;
     plan->is_fused = !plan->is_f64 && basin__context_isa(context) != BASIN__ISA_REFERENCE;
+    plan->beside = options ? options->beside : NULL;
     plan->is_half = plan->is_fused && options && options->is_half;
     plan->element = plan->is_f64 ? sizeof(double) : sizeof(float);
     plan->output_count = output_count;
@@ -423,7 +432,7 @@ void basin__plan_destroy(basin__plan *plan) {
     basin__sums_destroy(plan);
     for (int g = 0; g < plan->group_count; g++)
         destroy_group(context, &plan->groups[g]);
-    for (int w = 0; plan->workspaces && w < plan->worker_count; w++)
+    for (int w = 0; plan->workspaces && !plan->is_guest && w < plan->worker_count; w++)
         basin__free(context, plan->workspaces[w]);
     basin__free(context, plan->groups);
     basin__free(context, plan->workspaces);
@@ -541,8 +550,7 @@ basin__plan_facts basin__plan_describe(const basin__plan *plan) {
     basin__plan_facts facts = {.tile = plan->tile, .step_count = plan->group_count};
     for (int g = 0; g < plan->group_count; g++)
         facts.fast_count += basin__lower_is_fast(plan, &plan->groups[g]);
-    facts.workspace_bytes =
-        (plan->tile_size * (size_t)plan->tile + plan->scratch_size) * plan->element;
+    facts.workspace_bytes = plan->is_guest ? 0 : plan->workspace_bytes;
     facts.shared_bytes = plan->shared_size * plan->element;
     facts.flops = plan->flops;
     return facts;

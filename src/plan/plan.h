@@ -27,6 +27,12 @@ typedef struct basin__plan_options {
      * weights of such convolutions; sums, inputs, outputs and all else stay floats.
      */
     bool is_half;
+    /**
+     * A plan whose packed weights this one uses where they are of the same parameter and packed
+     * alike, and whose workspaces, where they are large enough; NULL: none. It must be prepared
+     * with the same parameters before this one is run, not run beside it, and outlive it.
+     */
+    basin__plan *beside;
     int tile; /* examples a tile; 0: chosen from the shapes */
 } basin__plan_options;
 

@@ -194,8 +194,7 @@ static void convolve(const basin__plan *plan, const basin__group *group, const b
         .tap = phase->tap,
         .taps = phase->taps,
         .run = phase->run,
-        .weight = (const float *)(const void *)plan->shared + phase->packed +
-                  (phase->is_half ? k / 2 : k),
+        .weight = basin__plan_packed(group, phase) + (phase->is_half ? k / 2 : k),
         .is_half = phase->is_half,
         .start = start,
         .width = rows->width,

@@ -319,10 +319,10 @@ static void change_inputs(const basin__plan *plan, const basin__winograd *fast, 
 }
 
 /** Products of channels [first, first + width) at every point. */
-static void multiply(const basin__plan *plan, const basin__phase *phase, int first, int width,
-                     const batch *tiles) {
+static void multiply(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
+                     int first, int width, const batch *tiles) {
     const basin__winograd *fast = phase->fast;
-    const float *packed = (const float *)(const void *)plan->shared + phase->packed;
+    const float *packed = basin__plan_packed(group, phase);
     size_t inputs = (size_t)fast->parts * (size_t)fast->run;
     for (int i = 0; i < fast->points[0]; i++)
         for (int j = 0; j < fast->points[1]; j++) {
@@ -398,7 +398,7 @@ void basin__winograd_run(const basin__plan *plan, const basin__group *group,
         for (; rows.first < fast->width; rows.first += BASIN__CONV_WIDTH) {
             rows.width = fast->width - rows.first < BASIN__CONV_WIDTH ? fast->width - rows.first
                                                                       : BASIN__CONV_WIDTH;
-            multiply(plan, phase, rows.first, rows.width, &tiles);
+            multiply(plan, group, phase, rows.first, rows.width, &tiles);
             change_outputs(plan, group, phase, rows, &tiles, workspace);
         }
     }
