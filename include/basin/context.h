@@ -28,13 +28,6 @@ typedef struct basin_context_options {
     int thread_count; /**< 0: affinity and cgroup quota decide */
     /** See basin_context_isa(). NULL: BASIN_CPU, else the best. */
     const char *isa;
-    /**
-     * Convolve as written, tap by tap. Otherwise convolutions that fewer multiplications make
-     * faster take them (Winograd): results differ by rounding, at most 1e-4 of the largest value.
-     */
-    bool exact_convolution;
-    /** Of chains: bf16 pays where the processor multiplies it ("avx512-bf16"). */
-    basin_precision precision;
     /** Allocate `bytes` aligned to 64, or NULL. NULL pointer here: the C library's. */
     void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);
@@ -42,6 +35,13 @@ typedef struct basin_context_options {
     /** Called with one line, without a newline. NULL: nothing is logged. */
     void (*log)(void *user, basin_log_level level, const char *line);
     void *log_user;
+    /**
+     * Convolve as written, tap by tap. Otherwise convolutions that fewer multiplications make
+     * faster take them (Winograd): results differ by rounding, at most 1e-4 of the largest value.
+     */
+    bool exact_convolution;
+    /** Of chains: bf16 pays where the processor multiplies it ("avx512-bf16"). */
+    basin_precision precision;
 } basin_context_options;
 
 BASIN_API void basin_context_options_init(basin_context_options *options);

@@ -51,19 +51,35 @@ static basin_status widen(basin_context *context, basin__npy *array, int64_t n) 
     return BASIN_OK;
 }
 
-/** Keep the examples from `first` on, in the array's own memory. */
-static void take(basin_data *data, basin__npy *array, int64_t first) {
-    size_t from = (size_t)(first * data->value_count);
-    size_t n = (size_t)(data->info.count * data->value_count);
-    if (array->is_byte) {
-        memmove(array->bytes, array->bytes + from, n);
-        data->bytes = array->bytes;
-        array->bytes = NULL;
-    } else {
-        memmove(array->values, array->values + from, n * sizeof(float));
-        data->values = array->values;
-        array->values = NULL;
+/** Move numbers to the front of their memory, or, where they are less than half of it, to their
+ * own. */
+static basin_status shrink(basin_context *context, void **memory, size_t whole, size_t from,
+                           size_t bytes) {
+    unsigned char *all = *memory;
+    if (bytes >= whole / 2) {
+        memmove(all, all + from, bytes);
+        return BASIN_OK;
     }
+    *memory = basin__alloc(context, bytes);
+    if (*memory)
+        memcpy(*memory, all + from, bytes);
+    basin__free(context, all);
+    return *memory ? BASIN_OK : BASIN_ERROR_MEMORY;
+}
+
+/** Keep the examples from `first` on; the array's memory is the data set's then. */
+static basin_status take(basin_data *data, basin__npy *array, int64_t first, int64_t total) {
+    size_t example = (size_t)data->value_count * (array->is_byte ? 1 : sizeof(float));
+    void *memory = array->is_byte ? (void *)array->bytes : array->values;
+    array->bytes = NULL;
+    array->values = NULL;
+    BASIN_TRY(shrink(data->context, &memory, (size_t)total * example, (size_t)first * example,
+                     (size_t)data->info.count * example));
+    if (array->is_byte)
+        data->bytes = memory;
+    else
+        data->values = memory;
+    return BASIN_OK;
 }
 
 static basin_status fill(basin_data *data, const basin__data_request *request, basin__npy *array) {
@@ -78,7 +94,7 @@ static basin_status fill(basin_data *data, const basin__data_request *request, b
             basin__data_set_range(data, request->path, array->values, total * data->value_count));
     BASIN_TRY(basin__split_range(data, request, false, total, &first, &count));
     data->info.count = count;
-    take(data, array, first);
+    BASIN_TRY(take(data, array, first, total));
     return basin__data_add_source(data, request->path);
 }
 

@@ -30,8 +30,8 @@ enum { KEY_DESCR = 1, KEY_ORDER = 2, KEY_SHAPE = 4, KEY_ALL = 7 };
 typedef struct parser {
     basin_context *context;
     const char *path;
-    const unsigned char *file;
-    size_t bytes; /* of the file */
+    unsigned char *file; /* NULL once the array holds it */
+    size_t bytes;        /* of the file */
     size_t at, end;
     int keys; /* KEY_… bits seen */
     char descr[8];
@@ -260,21 +260,15 @@ static basin_status copy_i8(const parser *p, const unsigned char *from, size_t c
     return BASIN_OK;
 }
 
-static basin_status copy_u1(const parser *p, const unsigned char *from, size_t count) {
-    if (count > 0)
-        memcpy(p->array->bytes, from, count);
-    return BASIN_OK;
-}
-
 typedef struct element_type {
     const char *descr;
     size_t bytes;
     basin_status (*copy)(const parser *p, const unsigned char *from, size_t count);
 } element_type;
 
-static const element_type element_types[] = {{"<f4", 4, copy_f4}, {"<f8", 8, copy_f8},
-                                             {"<i4", 4, copy_i4}, {"<i8", 8, copy_i8},
-                                             {"|u1", 1, copy_u1}, {"<u1", 1, copy_u1}};
+static const element_type element_types[] = {
+    {"<f4", 4, copy_f4}, {"<f8", 8, copy_f8}, {"<i4", 4, copy_i4},
+    {"<i8", 8, copy_i8}, {"|u1", 1, NULL},    {"<u1", 1, NULL}}; /* kept as they are */
 
 static const element_type *find_type(const char *descr) {
     for (size_t i = 0; i < BASIN_COUNT(element_types); i++)
@@ -316,28 +310,27 @@ static basin_status read_data(parser *p) {
                            "'%s' is not a valid .npy file: its header promises %zu bytes of data, "
                            "but %zu follow it",
                            p->path, count * type->bytes, room);
-    array->is_byte = type->bytes == 1;
-    if (array->is_byte)
-        array->bytes = basin__alloc(p->context, count);
-    else
-        array->values = basin__alloc_array(p->context, count, sizeof(float));
-    if (!array->bytes && !array->values)
-        return BASIN_ERROR_MEMORY;
-    return type->copy(p, p->file + p->end, count);
+    array->is_byte = type->copy == NULL;
+    if (array->is_byte) { /* in the file's own memory: sets of images are large */
+        array->bytes = p->file;
+        memmove(array->bytes, p->file + p->end, count);
+        p->file = NULL;
+        return BASIN_OK;
+    }
+    array->values = basin__alloc_array(p->context, count, sizeof(float));
+    return array->values ? type->copy(p, p->file + p->end, count) : BASIN_ERROR_MEMORY;
 }
 
 basin_status basin__npy_read(basin_context *context, const char *path, basin__npy *array) {
-    unsigned char *file;
     parser p = {.context = context, .path = path, .array = array};
     memset(array, 0, sizeof(*array));
-    BASIN_TRY(basin__file_read(context, path, NPY_BYTES_MAX, &file, &p.bytes));
-    p.file = file;
+    BASIN_TRY(basin__file_read(context, path, NPY_BYTES_MAX, &p.file, &p.bytes));
     basin_status status = parse_start(&p);
     if (status == BASIN_OK)
         status = parse_header(&p);
     if (status == BASIN_OK)
         status = read_data(&p);
-    basin__free(context, file);
+    basin__free(context, p.file);
     if (status != BASIN_OK)
         basin__npy_reset(context, array);
     return status;
