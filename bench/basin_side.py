@@ -68,7 +68,7 @@ class Binary:
             raise Failure(f"basin {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def bench(self, what, case):
+    def bench(self, what, case, *flags):
         """What `basin bench chain` or `update` prints of one round, after one not counted."""
         shape = "x".join(map(str, case.shape)) if case.network == "conv" else str(case.shape[2])
         return json.loads(
@@ -78,6 +78,7 @@ class Binary:
                 *("--n-steps", str(case.steps), "--threads", str(self.threads)),
                 *as_flags(case.options),
                 *as_flags(SAMPLER),
+                *flags,
             )
         )
 

@@ -27,6 +27,11 @@ except ImportError as error:
     sys.exit(f"compare.py: {error}: pip install -r bench/requirements.txt, see bench/README.md")
 from cases import Failure
 
+# Basin's chains besides those that are compared: (name, precision, flags).
+OTHER_WAYS = [
+    ("exact convolution", "fp32", ["--exact-convolution"]),
+    ("bf16", "bf16", ["--precision", "bf16"]),
+]
 MEMORY_UPDATES = 3
 
 
@@ -104,14 +109,22 @@ class Comparison:
     def time_chains(self, case, result):
         result["agreement"], rivals, rows = self.check(case, lambda: self.make_rivals(case))
         x = np.random.default_rng(1).random((case.chains, *case.shape), dtype=np.float32)
+        others = OTHER_WAYS if case.kind == "conv" else []
+        other_rows = [
+            {"program": "Basin", "configuration": name, "precision": precision, "values": []}
+            for name, precision, _ in others
+        ]
         peaks = []
         for round_number in range(self.rounds):
             tell(f"{case.name}: round {round_number + 1} of {self.rounds}")
             bench = self.binary.bench("chain", case)
             peaks.append(bench["peak_gflops"])
             rows[0]["values"].append(bench["time_ms_per_step"])
+            for row, (_, _, flags) in zip(other_rows, others):
+                row["values"].append(self.binary.bench("chain", case, *flags)["time_ms_per_step"])
             for row, rival in zip(rows[1:], rivals):
                 row["values"].append(rival.time_ms(x, case.steps))
+        rows += other_rows
         # Least disturbed where highest, as in `basin bench`.
         result.update(gflop=bench["flops_per_step"] / 1e9, peak_gflops=max(peaks), rows=rows)
 
