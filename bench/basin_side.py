@@ -115,6 +115,8 @@ class Binary:
 
 
 class ContextOptions(ctypes.Structure):
+    """As in include/basin/context.h: basin_context_options_init() writes all of it."""
+
     _fields_ = [
         ("size", ctypes.c_size_t),
         ("thread_count", ctypes.c_int),
@@ -124,6 +126,8 @@ class ContextOptions(ctypes.Structure):
         ("allocator_user", ctypes.c_void_p),
         ("log", ctypes.c_void_p),
         ("log_user", ctypes.c_void_p),
+        ("exact_convolution", ctypes.c_bool),
+        ("precision", ctypes.c_int),
     ]
 
 
