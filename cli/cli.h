@@ -84,6 +84,7 @@ struct basin__verb {
     const char *const *kinds;    /* names of kinds that options of the same name choose; NULL end */
     const char *const *examples; /* command and comment in turn; NULL end; may be NULL */
     bool is_hidden;              /* not in overviews */
+    bool runs_chains;            /* takes --precision */
     /** Returns the exit code. Errors: return basin__command_fail(command, status). */
     int (*run)(basin__command *command);
 };

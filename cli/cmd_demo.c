@@ -362,5 +362,6 @@ const basin__verb basin__verb_demo = {
     .option_count = BASIN_COUNT(table),
     .options_bytes = sizeof(demo_options),
     .examples = examples,
+    .runs_chains = true,
     .run = run,
 };

@@ -326,5 +326,6 @@ const basin__verb basin__verb_sample = {
     .options_bytes = sizeof(sample_options),
     .kinds = kinds,
     .examples = examples,
+    .runs_chains = true,
     .run = run,
 };

@@ -229,5 +229,6 @@ const basin__verb basin__verb_train = {
     .options_bytes = sizeof(train_options),
     .kinds = kinds,
     .examples = examples,
+    .runs_chains = true,
     .run = run_train,
 };

@@ -29,7 +29,8 @@ const basin__option basin__common_table[] = {
     {"threads", BASIN__OPTION_INT, AT(threads), "0", 0, 4096, NULL, NULL,
      "Worker threads; 0 takes the processors this process may use"},
     {"precision", BASIN__OPTION_CHOICE, AT(precision), "fp32", 0, 0, "fp32|bf16", NULL,
-     "What chains multiply and keep; bf16 pays on processors that multiply it"},
+     "What chains multiply and keep, where there are chains; bf16 pays on processors that "
+     "multiply it"},
     {"exact-convolution", BASIN__OPTION_FLAG, AT(exact_convolution), NULL, 0, 0, NULL, NULL,
      "Convolve tap by tap, not with fewer multiplications: slower, a little less rounding"},
     {"quiet", BASIN__OPTION_FLAG, AT(quiet), NULL, 0, 0, NULL, NULL,
@@ -277,6 +278,10 @@ basin_status basin__command_parse(basin__command *command, basin_context *contex
     command->thread_count = (int)common_of(command)->threads;
     command->precision = (int)common_of(command)->precision;
     command->exact_convolution = common_of(command)->exact_convolution;
+    if (command->precision != BASIN_PRECISION_FP32 && !verb->runs_chains)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "--precision is that of chains, and %s runs none: leave it away",
+                           verb->name);
     return check_positional(command);
 }
 

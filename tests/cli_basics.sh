@@ -74,8 +74,13 @@ for name in chain scaling; do
 done
 expect 0 '"hidden": [64, 64], "chains": 16, "time_ms_per_step": ' \
     basin bench small --n-steps 20 --rounds 1 --json
+expect 0 '"algorithm": "direct"' basin bench chain $tiny --json
+tiny="--base-channels 16 --shape 8x8x1 --chains 4 --n-steps 2 --rounds 1 --threads 2"
 expect 0 '"algorithm": "fast"' basin bench chain $tiny --json
+expect 0 '"algorithm": "fast"' basin bench update $tiny --json
 expect 0 '"algorithm": "direct"' basin bench chain $tiny --json --exact-convolution
+expect_error 2 "basin data: --precision is that of chains, and data runs none: leave it away" \
+    basin data strokes --precision bf16
 expect 0 '"precision": "bf16"' basin bench chain $tiny --json --precision bf16
 expect 0 "(direct, bf16, generic, 1 thread)" \
     env BASIN_CPU=generic basin bench chain $tiny --precision bf16 --threads 1

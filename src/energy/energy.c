@@ -262,10 +262,13 @@ void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const 
              gradient);
 }
 
+basin__plan *basin__energy_chain_plan(const basin_energy *energy) {
+    return energy->chain_plan ? energy->chain_plan : energy->gradient_plan;
+}
+
 void basin__energy_step_tile(basin_energy *energy, int worker, int n, const float *x,
                              double *energies, float *gradient) {
-    run_tile(energy, energy->chain_plan ? energy->chain_plan : energy->gradient_plan, worker, n, x,
-             energies, gradient);
+    run_tile(energy, basin__energy_chain_plan(energy), worker, n, x, energies, gradient);
 }
 
 typedef struct evaluation {

@@ -61,6 +61,8 @@ int basin__energy_tile(const basin_energy *energy);
 void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
                                  double *energies, float *gradient);
 
+/** The plan that chains run; after ready. NULL: a callback. */
+basin__plan *basin__energy_chain_plan(const basin_energy *energy);
 /** The same for a step of a chain: in the precision that the context asks for, never NULL. */
 void basin__energy_step_tile(basin_energy *energy, int worker, int n, const float *x,
                              double *energies, float *gradient);

@@ -228,6 +228,7 @@ basin_status basin__plan_list_halos(basin__plan *plan);
 /* lower.c */
 basin__lowering basin__lowering_of(const basin__plan *plan, basin_value value);
 void basin__lower_halos(basin__plan *plan);
+/** Whether any of a group's phases is to be a fast convolution; before or after it is lowered. */
 bool basin__lower_is_fast(const basin__plan *plan, const basin__group *group);
 basin_status basin__lower_group(basin__plan *plan, basin__group *group);
 void basin__pack_all(basin__plan *plan);

@@ -287,9 +287,13 @@ bool basin__lower_is_fast(const basin__plan *plan, const basin__group *group) {
     if (group->lowering != BASIN__LOWER_FORWARD && group->lowering != BASIN__LOWER_PHASES)
         return false;
     geometry g = geometry_of(plan, group->root);
-    basin__winograd form = group->lowering == BASIN__LOWER_FORWARD ? forward_form(plan, &g)
-                                                                   : phase_form(plan, &g, 0, 0);
-    return basin__winograd_pays(plan, &form);
+    bool is_forward = group->lowering == BASIN__LOWER_FORWARD, is_fast = false;
+    for (int i = 0; i < (is_forward ? 1 : g.stride * g.stride); i++) {
+        basin__winograd form =
+            is_forward ? forward_form(plan, &g) : phase_form(plan, &g, i / g.stride, i % g.stride);
+        is_fast = is_fast || basin__winograd_pays(plan, &form);
+    }
+    return is_fast;
 }
 
 static basin_status lower_phases(basin__plan *plan, basin__group *group, const geometry *g) {

@@ -113,30 +113,31 @@ static void list_tiles(const basin__phase *phase) {
 basin_status basin__winograd_lower(basin__plan *plan, basin__phase *phase,
                                    const basin__winograd *form) {
     basin_context *context = plan->context;
-    basin__winograd fast = *form;
-    cut_axis(&fast, 0);
-    cut_axis(&fast, 1);
-    phase->run = fast.run;
-    phase->width = fast.width;
-    size_t per_tile = (size_t)(fast.points[0] * fast.points[1]) *
-                      (size_t)(inputs_of(&fast) + BASIN__CONV_WIDTH) * sizeof(float);
-    int batch = (int)(BATCH_BYTES / per_tile) / BATCH_UNIT * BATCH_UNIT;
-    fast.batch = batch < BATCH_UNIT ? BATCH_UNIT : batch > BATCH_MAX ? BATCH_MAX : batch;
-    fast.point = (ptrdiff_t)fast.batch * inputs_of(&fast) + BASIN__CHANNEL_UNIT;
-    phase->pixels = fast.outputs[0] * fast.outputs[1];
-    phase->fast = basin__alloc(context, sizeof fast);
-    fast.places = basin__alloc_array(context, (size_t)tiles_of(&fast), sizeof *fast.places);
-    fast.part = basin__alloc_array(context, (size_t)fast.parts, sizeof *fast.part);
-    fast.tap = basin__alloc_array(context, (size_t)fast.parts, sizeof *fast.tap);
-    phase->pixel = basin__alloc_array(context, (size_t)phase->pixels, sizeof *phase->pixel);
-    if (phase->fast)
-        *phase->fast = fast;
-    if (!phase->fast || !fast.places || !fast.part || !fast.tap || !phase->pixel)
+    basin__winograd *fast = basin__alloc(context, sizeof *fast);
+    if (!fast)
         return BASIN_ERROR_MEMORY;
-    int side = fast.parts > 1 ? fast.tap_step : 1;
-    for (int part = 0; part < fast.parts; part++) {
-        fast.part[part] = (int32_t)((part / side * fast.line + part % side * fast.pixel) / side);
-        fast.tap[part] = part * fast.channels;
+    phase->fast = fast;
+    *fast = *form;
+    cut_axis(fast, 0);
+    cut_axis(fast, 1);
+    phase->run = fast->run;
+    phase->width = fast->width;
+    size_t per_tile = (size_t)(fast->points[0] * fast->points[1]) *
+                      (size_t)(inputs_of(fast) + BASIN__CONV_WIDTH) * sizeof(float);
+    int batch = (int)(BATCH_BYTES / per_tile) / BATCH_UNIT * BATCH_UNIT;
+    fast->batch = batch < BATCH_UNIT ? BATCH_UNIT : batch > BATCH_MAX ? BATCH_MAX : batch;
+    fast->point = (ptrdiff_t)fast->batch * inputs_of(fast) + BASIN__CHANNEL_UNIT;
+    phase->pixels = fast->outputs[0] * fast->outputs[1];
+    fast->places = basin__alloc_array(context, (size_t)tiles_of(fast), sizeof *fast->places);
+    fast->part = basin__alloc_array(context, (size_t)fast->parts, sizeof *fast->part);
+    fast->tap = basin__alloc_array(context, (size_t)fast->parts, sizeof *fast->tap);
+    phase->pixel = basin__alloc_array(context, (size_t)phase->pixels, sizeof *phase->pixel);
+    if (!fast->places || !fast->part || !fast->tap || !phase->pixel)
+        return BASIN_ERROR_MEMORY;
+    int side = fast->parts > 1 ? fast->tap_step : 1;
+    for (int part = 0; part < fast->parts; part++) {
+        fast->part[part] = (int32_t)((part / side * fast->line + part % side * fast->pixel) / side);
+        fast->tap[part] = part * fast->channels;
     }
     list_tiles(phase);
     return BASIN_OK;
