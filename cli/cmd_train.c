@@ -98,17 +98,17 @@ static double mebibytes(size_t bytes) { return (double)bytes / (1024.0 * 1024.0)
 static void print_facts(const basin__trainer *trainer, const basin__run_facts *facts) {
     const basin_data_info *info = basin_data_describe(trainer->data);
     const double update = facts->step_flops * (double)facts->chain_steps + facts->loss_flops;
-    basin_temperature temperature =
-        trainer->config.sampler->temperature(trainer->config.groups[BASIN__GROUP_SAMPLER].values);
+    basin_temperature temperature = basin__trainer_temperature(trainer);
     printf("data         %s: %lld examples of %d x %d x %d in [%g, %g]\n", info->name,
            (long long)info->count, info->height, info->width, info->channels, (double)trainer->low,
            (double)trainer->high);
     printf("network      %s: %lld parameters\n", trainer->config.network->name,
            (long long)facts->parameter_count);
     print_parameters(trainer);
-    printf("chains       %lld of %lld steps an update, temperature %.6g (%s)\n",
-           (long long)trainer->batch, (long long)facts->chain_steps, temperature.value,
-           temperature.is_exact ? "exact" : "nominal");
+    if (trainer->has_chains)
+        printf("chains       %lld of %lld steps an update, temperature %.6g (%s)\n",
+               (long long)trainer->batch, (long long)facts->chain_steps, temperature.value,
+               temperature.is_exact ? "exact" : "nominal");
     printf("arithmetic   %.4g GFLOP a step, %.4g GFLOP an update\n", facts->step_flops / 1e9,
            update / 1e9);
     size_t total = facts->data_bytes + facts->buffer_bytes + facts->parameter_bytes +
@@ -158,6 +158,7 @@ static void print_summary(const char *folder, const basin_train_progress *last,
                           basin_temperature temperature) {
     printf("run          %s\n", folder);
     printf("updates      %lld, roll-backs %d\n", (long long)last->update, last->roll_backs);
+    printf("loss         %.6g\n", last->loss);
     printf("energies     data %.6g, negatives %.6g, held-out %.6g, noise %.6g\n", last->energy_data,
            last->energy_negative, last->energy_held_out, last->energy_noise);
     printf("temperature  %.6g (%s)\n", temperature.value,

@@ -186,7 +186,8 @@ static void run_fixture(fixture_run *run) {
     basin__plan *plan;
     assert_int_equal(basin_graph_create(context, &graph), BASIN_OK);
     sources[0] = basin_graph_input(graph, "x", run->energy->shape);
-    outputs[0] = basin__energy_build(run->energy, graph, sources[0]);
+    const basin__energy_inputs at = {sources[0], BASIN_NO_VALUE, BASIN_NO_VALUE};
+    outputs[0] = basin__energy_build(run->energy, graph, &at).energy;
     for (int i = 0; i < list->count; i++)
         sources[1 + i] = basin_graph_parameter(graph, list->items[i].name, list->items[i].shape);
     basin_graph_gradient(graph, outputs[0], sources, list->count + 1, outputs + 1);

@@ -23,10 +23,11 @@ typedef enum basin_train_folder {
 typedef struct basin_train_progress {
     int64_t update, update_count;
     bool is_report; /**< an interval has just ended: the numbers below are new */
-    double energy_data, energy_negative;
-    double energy_held_out; /**< NaN where there are no held-out examples */
-    double energy_noise;    /**< of uniform noise */
-    double gradient_norm;   /**< of the parameters' gradient, before clipping */
+    double loss;
+    double energy_data, energy_negative; /**< NaN where the objective has none */
+    double energy_held_out;              /**< NaN where there are no held-out examples */
+    double energy_noise;                 /**< of uniform noise */
+    double gradient_norm;                /**< of the parameters' gradient, before clipping */
     double updates_per_second, time_left_s;
     int roll_backs; /**< times the divergence guard has stepped in */
 } basin_train_progress;

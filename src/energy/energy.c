@@ -14,6 +14,7 @@
 #define SIDE_MAX 65536
 #define COUNT_MAX ((int64_t)1 << 28)
 #define CALLBACK_TILE 64
+#define INPUTS_MAX 3 /* of an energy's graph */
 
 static basin_status check_shape(basin_context *context, basin_shape shape) {
     const int32_t side[] = {shape.height, shape.width, shape.channels};
@@ -47,17 +48,52 @@ static basin_energy *new_energy(basin_context *context, basin_shape shape) {
     return energy;
 }
 
-basin_value basin__energy_build(basin_energy *energy, basin_graph *graph, basin_value x) {
-    basin__build build = {
-        .context = energy->context, .graph = graph, .parameters = &energy->parameters};
-    return energy->network->build(&build, energy->options.values, x);
+basin__energy_inputs basin__energy_graph_inputs(const basin_energy *energy, basin_graph *graph) {
+    const basin_shape scalar = basin_shape_vector(1);
+    basin__energy_inputs inputs = {basin_graph_input(graph, "x", energy->shape), BASIN_NO_VALUE,
+                                   BASIN_NO_VALUE};
+    if (energy->condition.noise_level)
+        inputs.noise_level = basin_graph_input(graph, "noise_level", scalar);
+    if (energy->condition.class_count > 0)
+        inputs.label = basin_graph_input(graph, "label", scalar);
+    return inputs;
+}
+
+basin__energy_values basin__energy_build(basin_energy *energy, basin_graph *graph,
+                                         const basin__energy_inputs *inputs) {
+    const basin__condition *condition = &energy->condition;
+    basin__build build = {.context = energy->context,
+                          .graph = graph,
+                          .parameters = &energy->parameters,
+                          .noise_level = BASIN_NO_VALUE,
+                          .label = BASIN_NO_VALUE,
+                          .logits = BASIN_NO_VALUE,
+                          .features = BASIN_NO_VALUE};
+    basin__energy_values values = {BASIN_NO_VALUE, BASIN_NO_VALUE, BASIN_NO_VALUE};
+    if (condition->noise_level)
+        build.noise_level = inputs->noise_level;
+    if (condition->class_count > 0)
+        build.label =
+            inputs->label != BASIN_NO_VALUE
+                ? inputs->label
+                : basin_graph_constant(graph, condition->class_count, basin_shape_vector(1));
+    if (condition->noise_level && build.noise_level == BASIN_NO_VALUE) {
+        basin__graph_fail(graph, BASIN_ERROR_ARGUMENT,
+                          "network %s takes a noise level, and none is given",
+                          energy->network->name);
+        return values;
+    }
+    values.energy = energy->network->build(&build, energy->options.values, inputs->x);
+    values.logits = build.logits;
+    values.features = build.features;
+    return values;
 }
 
 static basin_status build_graph(basin_energy *energy) {
     BASIN_TRY(basin_graph_create(energy->context, &energy->graph));
     basin_graph *graph = energy->graph;
-    basin_value x = basin_graph_input(graph, "x", energy->shape);
-    energy->value = basin__energy_build(energy, graph, x);
+    basin__energy_inputs inputs = basin__energy_graph_inputs(energy, graph);
+    energy->value = basin__energy_build(energy, graph, &inputs).energy;
     BASIN_TRY(basin_graph_status(graph));
     basin_shape shape = basin_graph_shape(graph, energy->value);
     if (basin_shape_count(shape) != 1)
@@ -65,7 +101,7 @@ static basin_status build_graph(basin_energy *energy) {
                            "the last layer gives %d x %d x %d values; an energy is one (end with "
                            "flatten or mean and linear 1)",
                            shape.height, shape.width, shape.channels);
-    basin_graph_gradient(graph, energy->value, &x, 1, &energy->gradient);
+    basin_graph_gradient(graph, energy->value, &inputs.x, 1, &energy->gradient);
     return basin_graph_status(graph);
 }
 
@@ -79,6 +115,10 @@ basin_status basin__energy_create(basin_context *context, const basin__network_d
         return BASIN_ERROR_MEMORY;
     energy->network = network;
     energy->options = options;
+    if (network->condition)
+        energy->condition = network->condition(options.values);
+    energy->noise_level = 1.0;
+    energy->label = energy->condition.class_count;
     basin_status status = build_graph(energy);
     if (status != BASIN_OK) {
         char prefix[64];
@@ -144,6 +184,8 @@ void basin_energy_destroy(basin_energy *energy) {
     basin__network_options_reset(context, &energy->options);
     basin__free(context, energy->plan_energies);
     basin__free(context, energy->spare_energies);
+    basin__free(context, energy->noise_levels);
+    basin__free(context, energy->labels);
     json_decref(energy->metadata);
     basin__free(context, energy);
 }
@@ -195,6 +237,30 @@ static basin_status make_plans(basin_energy *energy) {
     return BASIN_OK;
 }
 
+static void fill_condition(basin_energy *energy) {
+    for (int i = 0; energy->noise_levels && energy->labels && i < energy->tile; i++) {
+        energy->noise_levels[i] = (float)energy->noise_level;
+        energy->labels[i] = (float)energy->label;
+    }
+}
+
+basin_status basin__energy_set_condition(basin_energy *energy, double noise_level, int label) {
+    const basin__condition *condition = &energy->condition;
+    if (condition->noise_level && !(noise_level > 0 && noise_level < 1e30))
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "a noise level is above 0 and finite, not %g", noise_level);
+    if (label >= 0 && label >= condition->class_count)
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           condition->class_count > 0
+                               ? "there is no class %d: the model has %d, from 0"
+                               : "class %d is asked for, and the model takes no class",
+                           label, condition->class_count);
+    energy->noise_level = noise_level;
+    energy->label = label < 0 ? condition->class_count : label;
+    fill_condition(energy);
+    return BASIN_OK;
+}
+
 static basin_status make_ready(basin_energy *energy) {
     if (energy->network)
         BASIN_TRY(make_plans(energy));
@@ -203,7 +269,13 @@ static basin_status make_ready(basin_energy *energy) {
     size_t rows = (size_t)basin_context_thread_count(energy->context) * (size_t)energy->tile;
     energy->plan_energies = basin__alloc_array(energy->context, rows, sizeof(float));
     energy->spare_energies = basin__alloc_array(energy->context, rows, sizeof(double));
-    return energy->plan_energies && energy->spare_energies ? BASIN_OK : BASIN_ERROR_MEMORY;
+    energy->noise_levels = basin__alloc_array(energy->context, (size_t)energy->tile, sizeof(float));
+    energy->labels = basin__alloc_array(energy->context, (size_t)energy->tile, sizeof(float));
+    if (!energy->plan_energies || !energy->spare_energies || !energy->noise_levels ||
+        !energy->labels)
+        return BASIN_ERROR_MEMORY;
+    fill_condition(energy);
+    return BASIN_OK;
 }
 
 /** Undo a make_ready that failed half-way, so that it can be tried again. */
@@ -216,8 +288,11 @@ static void drop_plans(basin_energy *energy) {
     energy->chain_plan = NULL;
     basin__free(energy->context, energy->plan_energies);
     basin__free(energy->context, energy->spare_energies);
+    basin__free(energy->context, energy->noise_levels);
+    basin__free(energy->context, energy->labels);
     energy->plan_energies = NULL;
     energy->spare_energies = NULL;
+    energy->noise_levels = energy->labels = NULL;
     energy->tile = 0;
 }
 
@@ -241,40 +316,54 @@ basin_status basin__energy_ready(basin_energy *energy) {
 
 int basin__energy_tile(const basin_energy *energy) { return energy->tile; }
 
-static void run_tile(basin_energy *energy, basin__plan *plan, int worker, int n, const float *x,
-                     double *energies, float *gradient) {
+/** A plan need not use every input: a constant energy uses none. */
+static void give(const basin__plan *plan, const char *name, const float *data,
+                 const void **inputs) {
+    int at = basin__plan_input(plan, name);
+    if (at >= 0)
+        inputs[at] = data;
+}
+
+static void run_tile(basin_energy *energy, basin__plan *plan, int worker, int n,
+                     const basin__points *points, double *energies, float *gradient) {
     if (!energy->network) {
         double *spare = energy->spare_energies + (int64_t)worker * energy->tile;
-        energy->function(energy->user, n, x, energies ? energies : spare, gradient);
+        energy->function(energy->user, n, points->x, energies ? energies : spare, gradient);
         return;
     }
     float *values = energy->plan_energies + (int64_t)worker * energy->tile;
-    const void *const inputs[] = {x};
+    const void *inputs[INPUTS_MAX] = {NULL};
+    give(plan, "x", points->x, inputs);
+    if (energy->condition.noise_level)
+        give(plan, "noise_level", points->noise_level ? points->noise_level : energy->noise_levels,
+             inputs);
+    if (energy->condition.class_count > 0)
+        give(plan, "label", points->label ? points->label : energy->labels, inputs);
     void *const outputs[] = {energies ? values : NULL, gradient};
     basin__plan_run(plan, worker, n, inputs, outputs);
     for (int i = 0; energies && i < n; i++)
         energies[i] = (double)values[i];
 }
 
-void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
-                                 double *energies, float *gradient) {
-    run_tile(energy, gradient ? energy->gradient_plan : energy->value_plan, worker, n, x, energies,
-             gradient);
+void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n,
+                                 const basin__points *points, double *energies, float *gradient) {
+    run_tile(energy, gradient ? energy->gradient_plan : energy->value_plan, worker, n, points,
+             energies, gradient);
 }
 
 basin__plan *basin__energy_chain_plan(const basin_energy *energy) {
     return energy->chain_plan ? energy->chain_plan : energy->gradient_plan;
 }
 
-void basin__energy_step_tile(basin_energy *energy, int worker, int n, const float *x,
+void basin__energy_step_tile(basin_energy *energy, int worker, int n, const basin__points *points,
                              double *energies, float *gradient) {
-    run_tile(energy, basin__energy_chain_plan(energy), worker, n, x, energies, gradient);
+    run_tile(energy, basin__energy_chain_plan(energy), worker, n, points, energies, gradient);
 }
 
 typedef struct evaluation {
     basin_energy *energy;
     int64_t n, size;
-    const float *x;
+    basin__points points;
     double *energies;
     float *gradient;
 } evaluation;
@@ -283,15 +372,21 @@ static void evaluate_task(void *user, int64_t index, int worker) {
     const evaluation *task = user;
     int tile = task->energy->tile;
     int64_t first = index * tile, left = task->n - first;
-    basin__energy_evaluate_tile(task->energy, worker, left < tile ? (int)left : tile,
-                                task->x + first * task->size,
+    const basin__points *all = &task->points;
+    const basin__points points = {
+        .x = all->x + first * task->size,
+        .noise_level = all->noise_level ? all->noise_level + first : NULL,
+        .label = all->label ? all->label + first : NULL,
+    };
+    basin__energy_evaluate_tile(task->energy, worker, left < tile ? (int)left : tile, &points,
                                 task->energies ? task->energies + first : NULL,
                                 task->gradient ? task->gradient + first * task->size : NULL);
 }
 
-basin_status basin_energy_evaluate(basin_energy *energy, int64_t n, const float *x,
-                                   double *energies, float *gradient) {
-    if (n < 0 || (n > 0 && !x) || (!energies && !gradient))
+basin_status basin__energy_evaluate_points(basin_energy *energy, int64_t n,
+                                           const basin__points *points, double *energies,
+                                           float *gradient) {
+    if (n < 0 || (n > 0 && !points->x) || (!energies && !gradient))
         return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
                            "evaluating an energy needs n >= 0 examples and room for energies or "
                            "gradients");
@@ -299,9 +394,14 @@ basin_status basin_energy_evaluate(basin_energy *energy, int64_t n, const float 
     evaluation task = {.energy = energy,
                        .n = n,
                        .size = basin_shape_count(energy->shape),
-                       .x = x,
+                       .points = *points,
                        .energies = energies,
                        .gradient = gradient};
     basin__parallel(energy->context, (n + energy->tile - 1) / energy->tile, evaluate_task, &task);
     return BASIN_OK;
+}
+
+basin_status basin_energy_evaluate(basin_energy *energy, int64_t n, const float *x,
+                                   double *energies, float *gradient) {
+    return basin__energy_evaluate_points(energy, n, &(basin__points){.x = x}, energies, gradient);
 }

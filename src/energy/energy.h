@@ -5,6 +5,7 @@
  * Metadata, kept in the model file as text by these keys:
  *   format "basin", version "1", network, options (JSON object), shape "height,width,channels",
  *   sign "low-is-likely"                      written by save
+ *   noise_level_low, noise_level_high (of networks that take one),
  *   temperature, temperature_exact "true"|"false", sampler, sampler_options (JSON object),
  *   range_low, range_high (of the values the network takes), data (the training set)
  *                                             noted by training
@@ -17,22 +18,33 @@
 #include "plan/plan.h"
 #include <basin/energy.h>
 
+/** What an energy is evaluated at: n examples, dense, borrowed. */
+typedef struct basin__points {
+    const float *x; /* [n, height, width, channels] */
+    /* [n] each, where the network takes them. NULL: for all, as basin__energy_set_condition says */
+    const float *noise_level, *label;
+} basin__points;
+
 struct basin_energy {
     basin_context *context;
     const basin__network_def *network; /* NULL: a callback */
     basin__option_group options;       /* of the network; values owned */
     basin_shape shape;                 /* of one example */
+    basin__condition condition;        /* what it takes beside x */
+    double noise_level;                /* where points give none */
+    int label;                         /* likewise; class_count: no class */
     basin__parameters parameters;
     basin_energy_function *function;
     void *user;
     json_t *metadata;   /* object of strings: kept in the model file; see basin__energy_note */
-    basin_graph *graph; /* of input "x"; NULL: a callback */
+    basin_graph *graph; /* of the inputs "x", "noise_level", "label"; NULL: a callback */
     basin_value value, gradient;             /* E and dE/dx in the graph */
     basin__plan *value_plan, *gradient_plan; /* made on first use */
     basin__plan *chain_plan;                 /* of halves; NULL: chains take gradient_plan */
     bool is_stale;                           /* parameters changed since the last prepare */
     int tile;                                /* 0 before ready */
     float *plan_energies;                    /* [workers, tile] */
+    float *noise_levels, *labels;            /* [tile], all equal: where points give none */
     double *spare_energies;                  /* [workers, tile]: a callback's, where not wanted */
 };
 
@@ -44,8 +56,36 @@ basin_status basin__energy_create(basin_context *context, const basin__network_d
                                   basin__option_group options, basin_shape shape, uint64_t seed,
                                   basin_energy **out);
 
-/** Build E(x) of the energy's network in `graph`, sharing the energy's parameters. */
-basin_value basin__energy_build(basin_energy *energy, basin_graph *graph, basin_value x);
+/** What a build of an energy is a function of; all but x may be BASIN_NO_VALUE. */
+typedef struct basin__energy_inputs {
+    basin_value x, noise_level, label;
+} basin__energy_inputs;
+/** What it gives: E, and of networks that have them logits [class_count] and a feature vector. */
+typedef struct basin__energy_values {
+    basin_value energy, logits, features;
+} basin__energy_values;
+
+/**
+ * Build E(x) of the energy's network in `graph`, sharing the energy's parameters. A noise level or
+ * label that the network takes and is not given is an error of the graph (a label: none is meant);
+ * one that it does not take is not used.
+ */
+basin__energy_values basin__energy_build(basin_energy *energy, basin_graph *graph,
+                                         const basin__energy_inputs *inputs);
+/** The graph inputs "x", "noise_level", "label", those that the network takes. */
+basin__energy_inputs basin__energy_graph_inputs(const basin_energy *energy, basin_graph *graph);
+
+/**
+ * The noise level and class of points that come without; class −1 is none. Before, a fresh energy
+ * has the level 1, a loaded one the lowest that it was trained at, and no class.
+ * BASIN_ERROR_ARGUMENT: the network takes no such thing, or has no such class.
+ */
+basin_status basin__energy_set_condition(basin_energy *energy, double noise_level, int label);
+
+/** Whether examples are images: points of D dimensions are 1 × 1 × D. */
+BASIN_INLINE bool basin__energy_is_image(const basin_energy *energy) {
+    return energy->shape.height > 1 || energy->shape.width > 1;
+}
 
 /** Bind all parameters and states of the energy to a plan. */
 void basin__energy_bind(const basin_energy *energy, basin__plan *plan);
@@ -58,14 +98,18 @@ basin_status basin__energy_ready(basin_energy *energy);
 /** The most examples of one evaluate_tile; after ready. */
 int basin__energy_tile(const basin_energy *energy);
 /** One tile in one worker's workspace: n ≤ tile. energies or gradient may be NULL. */
-void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n, const float *x,
-                                 double *energies, float *gradient);
+void basin__energy_evaluate_tile(basin_energy *energy, int worker, int n,
+                                 const basin__points *points, double *energies, float *gradient);
 
 /** The plan that chains run; after ready. NULL: a callback. */
 basin__plan *basin__energy_chain_plan(const basin_energy *energy);
 /** The same for a step of a chain: in the precision that the context asks for, never NULL. */
-void basin__energy_step_tile(basin_energy *energy, int worker, int n, const float *x,
+void basin__energy_step_tile(basin_energy *energy, int worker, int n, const basin__points *points,
                              double *energies, float *gradient);
+/** basin_energy_evaluate for points with conditions of their own. */
+basin_status basin__energy_evaluate_points(basin_energy *energy, int64_t n,
+                                           const basin__points *points, double *energies,
+                                           float *gradient);
 
 /** Metadata strings kept in the model file: "temperature", "range_low", "data", … */
 basin_status basin__energy_note(basin_energy *energy, const char *key, const char *format, ...)

@@ -175,3 +175,17 @@ basin_value basin__layer_linear(basin__build *build, const char *name, basin_val
     return add_bias(build, name, basin_graph_linear(build->graph, x, weight), outputs,
                     basin_shape_count(inner));
 }
+
+basin_value basin__layer_lookup(basin__build *build, const char *name, int rows, int width,
+                                basin_value index) {
+    basin_shape row = basin_shape_vector(width), table = row;
+    table.outer = rows;
+    char weight_name[NAME_BYTES];
+    snprintf(weight_name, sizeof(weight_name), "%s.weight", name);
+    basin__parameter *parameter = basin__layer_parameter(build, weight_name, table, row, 2);
+    if (!parameter)
+        return BASIN_NO_VALUE;
+    parameter->bound = 1.0 / sqrt((double)width);
+    parameter->effective = basin_graph_parameter(build->graph, weight_name, table);
+    return basin_graph_lookup(build->graph, parameter->effective, index);
+}

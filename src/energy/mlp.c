@@ -3,7 +3,12 @@
  * The network `mlp`: linear layers on a point or a flattened image, with an
  * activation between them, to a scalar. Tensors are named as in the PyTorch
  * module Sequential(Linear, SiLU, Linear, SiLU, Linear): layers.0, layers.2, ...
+ *
+ * Given a noise level or a class, an embedding of them is mapped to the width of
+ * each hidden layer (conditions.0, conditions.2, ...) and added before its
+ * activation. With a noise level the last layer gives F of energy/denoiser.h.
  */
+#include "energy/denoiser.h"
 #include "energy/network.h"
 #include <stddef.h>
 #include <stdio.h>
@@ -15,6 +20,9 @@ typedef struct mlp_options {
     basin__int_list hidden;
     int64_t activation;
     bool spectral_norm;
+    bool noise_conditional;
+    int64_t classes, energy_form, embedding;
+    double data_std;
 } mlp_options;
 
 #define AT(field) offsetof(mlp_options, field)
@@ -26,24 +34,75 @@ static const basin__option options_table[] = {
      "after each layer but the last (leaky-relu: slope 0.2)"},
     {"spectral-norm", BASIN__OPTION_FLAG, AT(spectral_norm), NULL, 0, 0, NULL, NULL,
      "divide each weight by its largest singular value"},
+    {"noise-conditional", BASIN__OPTION_FLAG, AT(noise_conditional), NULL, 0, 0, NULL, NULL,
+     "take a noise level: E(x, sigma)"},
+    {"classes", BASIN__OPTION_INT, AT(classes), "0", 0, 65536, NULL, "classes",
+     "take a class out of so many: E(x | class); 0: none"},
+    {"embedding", BASIN__OPTION_INT, AT(embedding), "64", 1, 65536, NULL, "channels",
+     "width of the embedding of noise level and class"},
+    {"energy-form", BASIN__OPTION_CHOICE, AT(energy_form), "residual", 0, 0, BASIN__ENERGY_FORMS,
+     NULL, "E of a noise-conditional network: |x - D|^2, <x, F>, |F|^2, or F itself"},
+    {"data-std", BASIN__OPTION_FLOAT, AT(data_std), "1", 1e-6, 1e6, NULL, NULL,
+     "standard deviation of the data, which scales a noise-conditional network"},
 };
 
-static basin_value build_mlp(basin__build *build, const void *opaque, basin_value x) {
+static basin__condition condition_mlp(const void *opaque) {
     const mlp_options *options = opaque;
-    basin_shape inner = basin_graph_shape(build->graph, x);
-    build->spectral_norm = options->spectral_norm;
-    x = basin_graph_reshape(build->graph, x, basin_shape_vector((int)basin_shape_count(inner)));
+    return (basin__condition){.noise_level = options->noise_conditional,
+                              .class_count = (int)options->classes};
+}
+
+/** A hidden layer's share of the embedding, added to x. */
+static basin_value add_condition(basin__build *build, int layer, basin_value x, int width,
+                                 basin_value embedding) {
+    char name[NAME_BYTES];
+    if (embedding == BASIN_NO_VALUE)
+        return x;
+    snprintf(name, sizeof(name), "conditions.%d", 2 * layer);
+    return basin_graph_add(build->graph, x,
+                           basin__layer_linear(build, name, embedding, width,
+                                               basin_graph_shape(build->graph, embedding)));
+}
+
+/** The layers on a vector that was `inner`, to `outputs` numbers. */
+static basin_value build_layers(basin__build *build, const mlp_options *options, basin_value x,
+                                basin_shape inner, int outputs) {
+    basin_value embedding = basin__condition_embedding(build, "embedding", (int)options->embedding,
+                                                       (int)options->classes, options->activation);
     for (size_t i = 0; i <= options->hidden.count; i++) {
         bool is_last = i == options->hidden.count;
-        int width = is_last ? 1 : (int)options->hidden.items[i];
+        int width = is_last ? outputs : (int)options->hidden.items[i];
         char name[NAME_BYTES];
         snprintf(name, sizeof(name), "layers.%d", 2 * (int)i);
+        build->features = x;
         x = basin__layer_linear(build, name, x, width, inner);
-        if (!is_last)
+        if (!is_last) {
+            x = add_condition(build, (int)i, x, width, embedding);
             x = basin__activation(build->graph, options->activation, x);
+        }
         inner = basin_shape_vector(width);
     }
     return x;
+}
+
+static basin_value build_mlp(basin__build *build, const void *opaque, basin_value x) {
+    const mlp_options *options = opaque;
+    basin_graph *graph = build->graph;
+    basin_shape inner = basin_graph_shape(graph, x);
+    const int count = (int)basin_shape_count(inner);
+    build->spectral_norm = options->spectral_norm;
+    if (!options->noise_conditional)
+        return build_layers(build, options,
+                            basin_graph_reshape(graph, x, basin_shape_vector(count)), inner, 1);
+    bool is_scalar = options->energy_form == BASIN__FORM_SCALAR;
+    basin_value u = basin__denoiser_input(graph, x, build->noise_level, options->data_std);
+    basin_value f =
+        build_layers(build, options, basin_graph_reshape(graph, u, basin_shape_vector(count)),
+                     inner, is_scalar ? 1 : count);
+    if (!is_scalar)
+        f = basin_graph_reshape(graph, f, inner);
+    return basin__denoiser_energy(graph, options->energy_form, x, build->noise_level,
+                                  options->data_std, f);
 }
 
 static const basin__parameter *weight_at(const basin__parameters *tensors, int layer) {
@@ -96,6 +155,7 @@ const basin__network_def basin__network_mlp = {
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(mlp_options),
+    .condition = condition_mlp,
     .build = build_mlp,
     .recognise = recognise_mlp,
 };

@@ -68,8 +68,8 @@ static basin_status plan_effective(basin_energy *energy, basin__plan **plan) {
     if (!values)
         return BASIN_ERROR_MEMORY;
     /* Build again: `effective` may be of another graph; equal nodes are found, not added. */
-    basin__energy_build(energy, energy->graph,
-                        basin_graph_input(energy->graph, "x", energy->shape));
+    basin__energy_inputs inputs = basin__energy_graph_inputs(energy, energy->graph);
+    basin__energy_build(energy, energy->graph, &inputs);
     for (int i = 0; i < list->count; i++)
         values[i] = list->items[i].effective;
     const basin__plan_options options = {0};
@@ -374,7 +374,11 @@ static basin_status fill_energy(reading *from, basin_energy *energy) {
         BASIN_TRY(fill_parameter(from, &energy->parameters.items[i]));
     json_decref(energy->metadata);
     energy->metadata = json_incref(from->file.metadata);
-    return BASIN_OK;
+    if (!energy->condition.noise_level)
+        return BASIN_OK;
+    double level = basin__energy_noted_number(energy, "noise_level_low", energy->noise_level);
+    basin_status status = basin__energy_set_condition(energy, level, -1);
+    return status == BASIN_OK ? status : basin__fail_in(from->context, status, from->path);
 }
 
 /* ---- loading ---- */

@@ -32,12 +32,24 @@ typedef struct basin__parameters {
     int count;
 } basin__parameters;
 
+/** What a network takes beside x, told by its options. */
+typedef struct basin__condition {
+    bool noise_level; /* σ > 0: E(x, σ) is an energy of x = data + σ n, n standard normal */
+    int class_count;  /* classes of a label; 0: it takes none */
+} basin__condition;
+
 /** What a network's build function works with. */
 typedef struct basin__build {
     basin_context *context;
     basin_graph *graph;
     basin__parameters *parameters; /* grown on the first build, looked up on later ones */
     bool spectral_norm;
+    /* What x is taken under: scalars of the graph, BASIN_NO_VALUE where the network takes none. A
+       label is the index of a class, or class_count for "not given". */
+    basin_value noise_level, label;
+    /* Set by networks that have them: [class_count] logits, and the vector before the last layer.
+     */
+    basin_value logits, features;
 } basin__build;
 
 /** Layers. Each makes or finds "<name>.weight" and "<name>.bias" with PyTorch's default start. */
@@ -46,6 +58,11 @@ basin_value basin__layer_conv(basin__build *build, const char *name, basin_value
 /** On a vector; `inner` is the image that was flattened into it ([height, width, channels]). */
 basin_value basin__layer_linear(basin__build *build, const char *name, basin_value x, int outputs,
                                 basin_shape inner);
+
+/** Row `index` of the table "<name>.weight", [rows, width], started like a linear layer's of so
+ * many inputs. */
+basin_value basin__layer_lookup(basin__build *build, const char *name, int rows, int width,
+                                basin_value index);
 
 /**
  * Find a parameter or add one, its bound 0 and its data zero; NULL after a builder error. A found
@@ -67,6 +84,8 @@ typedef struct basin__network_def {
     const char *help;
     const basin__option *options;
     size_t option_count, options_bytes;
+    /** What it takes beside x. NULL: nothing. */
+    basin__condition (*condition)(const void *options);
     /** Build E(x) for one example x: a scalar. Shape mistakes go to the graph's sticky error. */
     basin_value (*build)(basin__build *build, const void *options, basin_value x);
     /**

@@ -20,12 +20,13 @@ static const basin__option cd_table[] = {
      "Weight of the energies' squares"},
 };
 
-static basin__objective_values cd_build(const void *values, basin_energy *energy,
-                                        basin_graph *graph, basin_value data,
-                                        basin_value negative) {
+static basin__objective_values cd_build(const void *values, basin__loss *of, basin_graph *graph) {
     const cd_options *options = values;
-    basin_value low = basin__energy_build(energy, graph, data);
-    basin_value high = basin__energy_build(energy, graph, negative);
+    basin_value negative =
+        basin__loss_source(of, BASIN__SOURCE_NEGATIVE, "negative", of->energy->shape);
+    basin_value low =
+        basin__loss_energy(of, basin__loss_data(of), BASIN_NO_VALUE, BASIN_NO_VALUE).energy;
+    basin_value high = basin__loss_energy(of, negative, BASIN_NO_VALUE, BASIN_NO_VALUE).energy;
     basin_value loss = basin_graph_sub(graph, low, high);
     if (options->alpha > 0) {
         basin_value squares =
@@ -41,5 +42,6 @@ const basin__objective_def basin__objective_cd = {
     .options = cd_table,
     .option_count = BASIN_COUNT(cd_table),
     .options_bytes = sizeof(cd_options),
+    .needs = BASIN__NEED_CHAINS | BASIN__NEED_PLAIN,
     .build = cd_build,
 };

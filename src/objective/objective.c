@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of objectives, and the compiled loss: one plan whose outputs are the energies of both
- * sides, the gradient of each parameter (of the mean over the batch), and states' next values.
+ * The list of objectives, and the compiled loss: one plan whose outputs are what is watched, the
+ * gradient of each parameter (of the mean over the batch), and states' next values.
  */
 #include "objective/objective.h"
+#include "backend/cpu/kernels.h"
+#include "rng/philox.h"
+#include <stdio.h>
 #include <string.h>
 
 #define BASIN__OBJECTIVE(name) extern const basin__objective_def basin__objective_##name;
@@ -25,22 +28,36 @@ const basin__objective_def *basin__objective_find(const char *name) {
     return NULL;
 }
 
+#define WATCHED_MAX 3  /* per-example outputs: the loss and two energies */
+#define SOURCE_BITS 26 /* of a chain number; above them stands the source's index */
+
 /* What one compilation works with: values in the order of the plan's outputs. */
 typedef struct build {
     basin_value *outputs, *parameters, *gradients;
     int output_count, parameter_count;
 } build;
 
+/* Room for a per-example scalar, as the plan's next output. */
+static basin_status watch(basin__loss *loss, basin_value value, float **room, build *b) {
+    if (value == BASIN_NO_VALUE)
+        return BASIN_OK;
+    *room = basin__alloc_array(loss->energy->context, (size_t)loss->batch, sizeof(float));
+    if (*room == NULL)
+        return BASIN_ERROR_MEMORY;
+    loss->outputs[b->output_count] = *room;
+    b->outputs[b->output_count++] = value;
+    return BASIN_OK;
+}
+
 static basin_status build_graph(basin__loss *loss, const basin__objective_def *objective,
                                 const void *options, build *b) {
     basin_graph *graph = loss->graph;
     const basin__parameters *all = &loss->energy->parameters;
-    basin_value data = basin_graph_input(graph, "data", loss->energy->shape);
-    basin_value negative = basin_graph_input(graph, "negative", loss->energy->shape);
-    basin__objective_values values = objective->build(options, loss->energy, graph, data, negative);
+    basin__objective_values values = objective->build(options, loss, graph);
     BASIN_TRY(basin_graph_status(graph));
-    b->outputs[b->output_count++] = values.energy_data;
-    b->outputs[b->output_count++] = values.energy_negative;
+    BASIN_TRY(watch(loss, values.loss, &loss->losses, b));
+    BASIN_TRY(watch(loss, values.energy_data, &loss->energy_data, b));
+    BASIN_TRY(watch(loss, values.energy_negative, &loss->energy_negative, b));
     for (int i = 0; i < all->count; i++)
         if (!all->items[i].is_state)
             b->parameters[b->parameter_count++] =
@@ -71,16 +88,11 @@ static basin_status build_graph(basin__loss *loss, const basin__objective_def *o
 static basin_status alloc_results(basin__loss *loss, basin_context *context) {
     const basin__parameters *all = &loss->energy->parameters;
     size_t count = (size_t)all->count;
-    loss->energy_data = basin__alloc_array(context, (size_t)loss->batch, sizeof(float));
-    loss->energy_negative = basin__alloc_array(context, (size_t)loss->batch, sizeof(float));
     loss->gradients = basin__alloc_array(context, count, sizeof(float *));
     loss->shared_outputs = basin__alloc_array(context, count, sizeof(int));
-    loss->outputs = basin__alloc_array(context, count + 2, sizeof(void *));
-    if (loss->energy_data == NULL || loss->energy_negative == NULL || loss->gradients == NULL ||
-        loss->shared_outputs == NULL || loss->outputs == NULL)
+    loss->outputs = basin__alloc_array(context, count + WATCHED_MAX, sizeof(void *));
+    if (loss->gradients == NULL || loss->shared_outputs == NULL || loss->outputs == NULL)
         return BASIN_ERROR_MEMORY;
-    loss->outputs[0] = loss->energy_data;
-    loss->outputs[1] = loss->energy_negative;
     for (int i = 0; i < all->count; i++) {
         if (all->items[i].is_state)
             continue;
@@ -92,11 +104,23 @@ static basin_status alloc_results(basin__loss *loss, basin_context *context) {
     return BASIN_OK;
 }
 
+static basin_status alloc_sources(basin__loss *loss) {
+    for (int i = 0; i < loss->source_count; i++) {
+        basin__loss_input *source = &loss->sources[i];
+        source->input = basin__plan_input(loss->plan, source->name);
+        source->data = basin__alloc_array(
+            loss->energy->context, (size_t)loss->batch * (size_t)source->size, sizeof(float));
+        if (source->data == NULL)
+            return BASIN_ERROR_MEMORY;
+    }
+    return BASIN_OK;
+}
+
 static basin_status compile(basin__loss *loss, const basin__objective_def *objective,
                             const void *options) {
     basin_context *context = loss->energy->context;
     size_t count = (size_t)loss->energy->parameters.count;
-    basin_value *values = basin__alloc_array(context, 3 * count + 2, sizeof(basin_value));
+    basin_value *values = basin__alloc_array(context, 3 * count + WATCHED_MAX, sizeof(basin_value));
     if (values == NULL)
         return BASIN_ERROR_MEMORY;
     build b = {.parameters = values, .gradients = values + count, .outputs = values + 2 * count};
@@ -109,8 +133,10 @@ static basin_status compile(basin__loss *loss, const basin__objective_def *objec
     if (status == BASIN_OK)
         status = basin__plan_create(context, loss->graph, b.outputs, b.output_count, &plan_options,
                                     &loss->plan);
-    if (status == BASIN_OK)
+    if (status == BASIN_OK) {
         basin__energy_bind(loss->energy, loss->plan);
+        status = alloc_sources(loss);
+    }
     basin__free(context, values);
     return status;
 }
@@ -148,6 +174,9 @@ void basin__loss_destroy(basin__loss *loss) {
     basin__free(context, loss->gradients);
     basin__free(context, loss->shared_outputs);
     basin__free(context, loss->outputs);
+    for (int i = 0; i < loss->source_count; i++)
+        basin__free(context, loss->sources[i].data);
+    basin__free(context, loss->losses);
     basin__free(context, loss->energy_data);
     basin__free(context, loss->energy_negative);
     basin__free(context, loss);
@@ -161,16 +190,72 @@ static void copy_shared(const basin__loss *loss, int i, float *to) {
                (size_t)basin_shape_count(loss->energy->parameters.items[i].shape) * sizeof(float));
 }
 
-basin_status basin__loss_run(basin__loss *loss, const float *data, const float *negatives) {
+/* ---- values of the graph ---- */
+
+basin_value basin__loss_source(basin__loss *loss, basin__source_kind kind, const char *name,
+                               basin_shape shape) {
+    int at = 0;
+    while (at < loss->source_count && strcmp(loss->sources[at].name, name) != 0)
+        at++;
+    if (at == BASIN__LOSS_SOURCES_MAX)
+        return basin__graph_fail(loss->graph, BASIN_ERROR_ARGUMENT,
+                                 "a loss has at most %d sources, and %s is one more",
+                                 BASIN__LOSS_SOURCES_MAX, name);
+    basin__loss_input *source = &loss->sources[at];
+    if (at == loss->source_count) {
+        *source = (basin__loss_input){.kind = kind, .size = basin_shape_count(shape), .input = -1};
+        snprintf(source->name, sizeof source->name, "%s", name);
+        loss->source_count++;
+    }
+    return basin_graph_input(loss->graph, name, shape);
+}
+
+basin_value basin__loss_data(basin__loss *loss) {
+    return basin__loss_source(loss, BASIN__SOURCE_DATA, "data", loss->energy->shape);
+}
+
+basin__energy_values basin__loss_energy(basin__loss *loss, basin_value x, basin_value noise_level,
+                                        basin_value label) {
+    const basin__energy_inputs inputs = {x, noise_level, label};
+    return basin__energy_build(loss->energy, loss->graph, &inputs);
+}
+
+/* ---- running ---- */
+
+float *basin__loss_find(const basin__loss *loss, const char *name) {
+    for (int i = 0; i < loss->source_count; i++)
+        if (strcmp(loss->sources[i].name, name) == 0)
+            return loss->sources[i].data;
+    return NULL;
+}
+
+void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t attempt) {
+    const basin__cpu_kernels *kernels =
+        basin__cpu_kernels_for(basin__context_isa(loss->energy->context));
+    basin__draw at = {
+        .seed = seed, .draw = draw, .purpose = (uint16_t)(BASIN__PURPOSE_OBJECTIVE | attempt << 8)};
+    for (int s = 0; s < loss->source_count; s++) {
+        const basin__loss_input *source = &loss->sources[s];
+        at.chain = (uint32_t)s << SOURCE_BITS;
+        if (source->kind == BASIN__SOURCE_NORMAL)
+            kernels->normal(source->data, loss->batch, source->size, &at);
+        if (source->kind != BASIN__SOURCE_UNIFORM && source->kind != BASIN__SOURCE_SIGN)
+            continue;
+        for (int64_t i = 0; i < loss->batch; i++, at.chain++)
+            kernels->uniform(source->data + i * source->size, source->size, &at);
+        for (int64_t i = 0; source->kind == BASIN__SOURCE_SIGN && i < loss->batch * source->size;
+             i++)
+            source->data[i] = source->data[i] < 0.5f ? -1.0f : 1.0f;
+    }
+}
+
+basin_status basin__loss_run(basin__loss *loss) {
     BASIN_TRY(basin__energy_ready(loss->energy));
     BASIN_TRY(basin__plan_prepare(loss->plan));
-    const void *inputs[2] = {NULL, NULL};
-    int at_data = basin__plan_input(loss->plan, "data");
-    int at_negative = basin__plan_input(loss->plan, "negative");
-    if (at_data >= 0)
-        inputs[at_data] = data;
-    if (at_negative >= 0)
-        inputs[at_negative] = negatives;
+    const void *inputs[BASIN__LOSS_SOURCES_MAX] = {NULL};
+    for (int i = 0; i < loss->source_count; i++)
+        if (loss->sources[i].input >= 0)
+            inputs[loss->sources[i].input] = loss->sources[i].data;
     BASIN_TRY(basin__plan_run_batch(loss->plan, loss->batch, inputs, loss->outputs));
     for (int i = 0; i < loss->energy->parameters.count; i++)
         if (loss->gradients[i] != NULL)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objectives: each builds the loss of one example as a graph of energies. The
- * gradient of the parameters is more graph, and one plan gives it all: the
- * energies, the reduced gradients, and the next values of states.
+ * Objectives: each builds the loss of one example as a graph. The gradient of
+ * the parameters is more graph, and one plan gives it all: what is watched, the
+ * reduced gradients, and the next values of states.
+ *
+ * What a loss is made from it asks for by basin__loss_source: the example, its
+ * label, a chain's end, random numbers. The training loop fills these and knows
+ * nothing else of an objective. All random numbers of a loss are sources, so
+ * that noise levels, noisy copies and directions are graph, and are tested as such.
  */
 #ifndef BASIN_OBJECTIVE_OBJECTIVE_H
 #define BASIN_OBJECTIVE_OBJECTIVE_H
@@ -10,50 +15,116 @@
 #include "base/option.h"
 #include "energy/energy.h"
 
-/** Per-example scalars of a loss graph. */
+/** What fills a source, an example at a time. */
+typedef enum basin__source_kind {
+    BASIN__SOURCE_DATA,     /* the example, shaped like x */
+    BASIN__SOURCE_NEGATIVE, /* where a chain ended, shaped like x */
+    BASIN__SOURCE_LABEL,    /* the example's class, a scalar */
+    BASIN__SOURCE_NORMAL,   /* standard normals */
+    BASIN__SOURCE_UNIFORM,  /* uniform in [0, 1) */
+    BASIN__SOURCE_SIGN      /* -1 or 1, equally likely */
+} basin__source_kind;
+
+#define BASIN__LOSS_SOURCES_MAX 16
+
+/** Per-example scalars of a loss graph; BASIN_NO_VALUE: not there. */
 typedef struct basin__objective_values {
     basin_value loss;
-    basin_value energy_data, energy_negative;
+    basin_value energy_data, energy_negative; /* to be watched */
 } basin__objective_values;
+
+typedef struct basin__loss basin__loss;
+
+/** What an objective needs, checked before anything is trained. */
+typedef enum basin__need {
+    BASIN__NEED_CHAINS = 1,      /* negatives from the sampler */
+    BASIN__NEED_NOISE_LEVEL = 2, /* a network that takes a noise level */
+    BASIN__NEED_PLAIN = 4,       /* a network that takes none */
+    BASIN__NEED_LABELS = 8,      /* data with labels, a network that takes a label */
+    BASIN__NEED_LOGITS = 16,     /* a network that gives logits */
+    BASIN__NEED_CURVATURE = 32,  /* E with a second derivative to x: no piecewise linear network */
+    BASIN__NEED_BOX = 64         /* data of a bounded range: images */
+} basin__need;
 
 typedef struct basin__objective_def {
     const char *name;
     const char *help;
     const basin__option *options;
     size_t option_count, options_bytes;
-    /** Build the loss of an example from the inputs "data" and "negative", shaped like x. */
-    basin__objective_values (*build)(const void *options, basin_energy *energy, basin_graph *graph,
-                                     basin_value data, basin_value negative);
+    unsigned needs; /* of basin__need */
+    /** Check options against each other. NULL: nothing can contradict. */
+    basin_status (*check)(basin_context *context, const void *options);
+    /** Build the loss of an example. Mistakes go to the graph's sticky error. */
+    basin__objective_values (*build)(const void *options, basin__loss *loss, basin_graph *graph);
+    /** The lowest and highest noise level trained at. NULL: the objective has none. */
+    void (*noise_levels)(const void *options, double *low, double *high);
 } basin__objective_def;
 
 extern const basin__objective_def *const basin__objectives[];
 extern const int basin__objective_count;
 const basin__objective_def *basin__objective_find(const char *name);
 
+/** A per-example input of a loss. */
+typedef struct basin__loss_input {
+    basin__source_kind kind;
+    char name[32];
+    int64_t size; /* numbers an example */
+    int input;    /* of the plan; -1: not used by it */
+    float *data;  /* [batch, size], the loss's */
+} basin__loss_input;
+
 /** A loss compiled for batches of a fixed size. */
-typedef struct basin__loss {
+struct basin__loss {
     basin_energy *energy;
     basin_graph *graph;
     basin__plan *plan;
     int64_t batch;
-    float *energy_data, *energy_negative; /* [batch], after a run */
+    basin__loss_input sources[BASIN__LOSS_SOURCES_MAX];
+    int source_count;
+    /* [batch] after a run; NULL: not there */
+    float *losses, *energy_data, *energy_negative;
     float **gradients; /* for each parameter of the energy: its gradient; NULL for states */
     /* for each parameter: the plan's output that is shared (a state's next value, or a gradient
        that depends on no example), or -1 */
     int *shared_outputs;
     void **outputs; /* of the plan */
-} basin__loss;
+};
 
 /** Compile the mean loss over a batch. The energy must be a network's, and outlive the loss. */
 basin_status basin__loss_create(const basin__objective_def *objective, const void *options,
                                 basin_energy *energy, int64_t batch, basin__loss **out);
 void basin__loss_destroy(basin__loss *loss);
+
+/* ---- for build(): values of the loss's graph ---- */
+
+/** A source; asking again by the same name gives the same value. */
+basin_value basin__loss_source(basin__loss *loss, basin__source_kind kind, const char *name,
+                               basin_shape shape);
+/** The example, named "data". */
+basin_value basin__loss_data(basin__loss *loss);
+/** E at a point of the graph; noise_level and label may be BASIN_NO_VALUE. */
+basin__energy_values basin__loss_energy(basin__loss *loss, basin_value x, basin_value noise_level,
+                                        basin_value label);
+
+/* ---- running ---- */
+
+/** The room of a source by name, [batch, size], to be filled before a run; NULL: there is none. */
+float *basin__loss_find(const basin__loss *loss, const char *name);
 /**
- * Run on a batch: data and negatives [batch, size]. Prepares the plan first, since parameters have
- * changed since the last run.
+ * Fill all sources of random numbers for update `draw` (each a pure function of seed, draw,
+ * attempt, example and element).
  */
-basin_status basin__loss_run(basin__loss *loss, const float *data, const float *negatives);
+void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t attempt);
+/** Run on the sources. Prepares the plan first, since parameters have changed. */
+basin_status basin__loss_run(basin__loss *loss);
 /** Let states take the values computed by the last run. Once per parameter step. */
 void basin__loss_advance_states(basin__loss *loss);
+
+/**
+ * Whether the objective's needs are met by a network and data; BASIN_ERROR_CONFIG says which is
+ * not, and what to take instead. `class_count` is of the data, 0: no labels.
+ */
+basin_status basin__objective_check(const basin__objective_def *objective, const void *options,
+                                    basin_energy *energy, bool is_image, int class_count);
 
 #endif

@@ -28,7 +28,8 @@ typedef enum basin__purpose {
     BASIN__PURPOSE_MOMENTUM,
     BASIN__PURPOSE_ACCEPT,
     BASIN__PURPOSE_EVALUATE, /* sets drawn for evaluation: uniform noise, shuffles */
-    BASIN__PURPOSE_DITHER    /* rounding of chains kept as bytes */
+    BASIN__PURPOSE_DITHER,   /* rounding of chains kept as bytes */
+    BASIN__PURPOSE_OBJECTIVE /* a loss's own: noise levels, noisy copies, directions */
 } basin__purpose;
 
 /** Ten rounds on one counter. */

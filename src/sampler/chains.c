@@ -14,6 +14,8 @@ typedef struct chains {
     int64_t n, size, tiles;
     int largest;               /* tile */
     float *gradients, *noises; /* [workers, largest, size] */
+    float *scratch;            /* [workers, the sampler's count, largest, size] */
+    float *levels;             /* [workers, largest] */
     double *energies;          /* [workers, largest] */
     double *norms;             /* [n] */
     bool *diverged;            /* [tiles] */
@@ -28,6 +30,9 @@ static void run_tile(void *user, int64_t index, int worker) {
         .x = all->x + first * all->size,
         .gradient = all->gradients + scratch * all->size,
         .noise = all->noises + scratch * all->size,
+        .scratch = all->scratch + scratch * all->run->sampler->scratch_count * all->size,
+        .noise_levels = all->levels + scratch,
+        .labels = all->run->labels ? all->run->labels + first : NULL,
         .energies = all->energies + scratch,
         .gradient_norms = all->norms + first,
         .n = (int)(first_of(all, index + 1) - first),
@@ -45,6 +50,8 @@ static void run_tile(void *user, int64_t index, int worker) {
 static void free_chains(basin_context *context, chains *all) {
     basin__free(context, all->gradients);
     basin__free(context, all->noises);
+    basin__free(context, all->scratch);
+    basin__free(context, all->levels);
     basin__free(context, all->energies);
     basin__free(context, all->norms);
     basin__free(context, all->diverged);
@@ -55,11 +62,15 @@ static basin_status alloc_chains(basin_context *context, chains *all) {
     size_t rows = workers * (size_t)all->largest;
     all->gradients = basin__alloc_array(context, rows * (size_t)all->size, sizeof(float));
     all->noises = basin__alloc_array(context, rows * (size_t)all->size, sizeof(float));
+    all->scratch = basin__alloc_array(
+        context, rows * (size_t)all->size * (size_t)all->run->sampler->scratch_count + 1,
+        sizeof(float));
+    all->levels = basin__alloc_array(context, rows, sizeof(float));
     all->energies = basin__alloc_array(context, rows, sizeof(double));
     all->norms = basin__alloc_array(context, (size_t)all->n, sizeof(double));
     all->diverged = basin__alloc_array(context, (size_t)all->tiles, sizeof(bool));
-    if (all->gradients == NULL || all->noises == NULL || all->energies == NULL ||
-        all->norms == NULL || all->diverged == NULL)
+    if (all->gradients == NULL || all->noises == NULL || all->scratch == NULL ||
+        all->levels == NULL || all->energies == NULL || all->norms == NULL || all->diverged == NULL)
         return BASIN_ERROR_MEMORY;
     return BASIN_OK;
 }

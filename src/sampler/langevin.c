@@ -141,7 +141,8 @@ static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
             add_noise(options, kernels, tile, step);
             keep_in_box(options, kernels, tile);
         }
-        basin__energy_step_tile(energy, tile->worker, tile->n, tile->x, tile->energies,
+        const basin__points points = {.x = tile->x, .label = tile->labels};
+        basin__energy_step_tile(energy, tile->worker, tile->n, &points, tile->energies,
                                 tile->gradient);
         descend_all(options, kernels, tile);
         if (!options->noise_before && !tile->is_diverged)

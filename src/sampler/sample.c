@@ -11,6 +11,28 @@ void basin_sample_options_init(basin_sample_options *options) {
     *options = (basin_sample_options){.size = sizeof *options};
 }
 
+/** The options that the model was trained with. */
+static basin_status read_noted(basin_context *context, const char *text,
+                               basin__option_group *group) {
+    json_t *settings = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    if (settings == NULL)
+        return basin__fail(context, BASIN_ERROR_FORMAT,
+                           "the model's metadata \"sampler_options\" is not JSON");
+    basin_status status = basin__options_from_json(context, group, 1, settings);
+    json_decref(settings);
+    return status;
+}
+
+/** Defaults that depend on the model: the box of its range, the noise levels it was trained at. */
+static void fit_to_model(const basin_energy *energy, const basin__sampler_def *def,
+                         basin__option_group *group) {
+    basin__sampler_range(group, basin__energy_noted_number(energy, "range_low", 0),
+                         basin__energy_noted_number(energy, "range_high", 1));
+    if (def->set_noise_levels != NULL && basin__energy_noted(energy, "noise_level_high") != NULL)
+        def->set_noise_levels(group, basin__energy_noted_number(energy, "noise_level_low", 0),
+                              basin__energy_noted_number(energy, "noise_level_high", 0));
+}
+
 basin_status basin__sampler_from_energy(const basin_energy *energy, const char *name,
                                         const basin__sampler_def **def,
                                         basin__option_group *group) {
@@ -26,20 +48,13 @@ basin_status basin__sampler_from_energy(const basin_energy *energy, const char *
     group->values = basin__alloc(context, (*def)->options_bytes);
     if (group->values == NULL)
         return BASIN_ERROR_MEMORY;
+    const char *noted_options = basin__energy_noted(energy, "sampler_options");
+    bool is_noted = noted_options != NULL && noted != NULL && strcmp(noted, wanted) == 0;
     basin_status status = basin__options_default(context, group);
-    const char *text = basin__energy_noted(energy, "sampler_options");
-    if (status == BASIN_OK && text != NULL && noted != NULL && strcmp(noted, wanted) == 0) {
-        json_t *settings = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-        if (settings == NULL)
-            status = basin__fail(context, BASIN_ERROR_FORMAT,
-                                 "the model's metadata \"sampler_options\" is not JSON");
-        else
-            status = basin__options_from_json(context, group, 1, settings);
-        json_decref(settings);
-    }
-    if (status == BASIN_OK && text == NULL)
-        basin__sampler_range(group, basin__energy_noted_number(energy, "range_low", 0),
-                             basin__energy_noted_number(energy, "range_high", 1));
+    if (status == BASIN_OK && is_noted)
+        status = read_noted(context, noted_options, group);
+    else if (status == BASIN_OK)
+        fit_to_model(energy, *def, group);
     group->is_set = 0;
     if (status != BASIN_OK) {
         basin__options_reset(context, group);
@@ -79,6 +94,36 @@ void basin__chains_start(basin_context *context, uint64_t seed, uint64_t draw, u
     }
 }
 
+void basin__chains_begin(const basin__chain_run *run, double low, double high, bool is_image,
+                         int64_t n, float *x) {
+    basin_context *context = run->energy->context;
+    const int64_t size = basin_shape_count(run->energy->shape);
+    basin__chain_start start = {0};
+    if (run->sampler->start != NULL)
+        start = run->sampler->start(run->options);
+    if (!start.is_normal) {
+        basin__chains_start(context, run->seed, 0, run->first_chain, run->attempt, low, high, n,
+                            size, x);
+        return;
+    }
+    const float centre = is_image ? (float)(0.5 * (low + high)) : 0.0f;
+    basin__draw at = {.seed = run->seed,
+                      .chain = run->first_chain,
+                      .purpose = (uint16_t)(BASIN__PURPOSE_START | run->attempt << 8)};
+    basin__cpu_kernels_for(basin__context_isa(context))->normal(x, n, size, &at);
+    for (int64_t i = 0; i < n * size; i++)
+        x[i] = centre + (float)start.std * x[i];
+}
+
+basin_status basin__sampler_takes(const basin__sampler_def *sampler, const basin_energy *energy) {
+    if (!sampler->needs_noise_level || energy->condition.noise_level)
+        return BASIN_OK;
+    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                       "sampler %s walks down noise levels, and the model takes none: take sampler "
+                       "langevin, or a noise-conditional model",
+                       sampler->name);
+}
+
 basin_status basin_sample(basin_energy *energy, const basin_sample_options *given, int64_t n,
                           float *x, basin_temperature *temperature) {
     basin_sample_options options;
@@ -91,16 +136,17 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
     basin_status status = read_settings(energy->context, options.settings, &group);
     if (status == BASIN_OK)
         status = basin__sampler_check(energy->context, sampler, &group);
+    if (status == BASIN_OK)
+        status = basin__sampler_takes(sampler, energy);
     if (status == BASIN_OK) {
         if (temperature != NULL)
             *temperature = sampler->temperature(group.values);
-        if (!options.is_started)
-            basin__chains_start(energy->context, options.seed, 0, 0, 0,
-                                basin__energy_noted_number(energy, "range_low", 0),
-                                basin__energy_noted_number(energy, "range_high", 1), n,
-                                basin_shape_count(energy->shape), x);
         basin__chain_run run = {
             .sampler = sampler, .options = group.values, .energy = energy, .seed = options.seed};
+        if (!options.is_started)
+            basin__chains_begin(&run, basin__energy_noted_number(energy, "range_low", 0),
+                                basin__energy_noted_number(energy, "range_high", 1),
+                                basin__energy_is_image(energy), n, x);
         status = basin__chains_run(&run, n, x);
     }
     basin__options_reset(energy->context, &group);

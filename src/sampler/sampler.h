@@ -15,9 +15,12 @@
 /** A tile of chains, [n, size] dense. */
 typedef struct basin__chain_tile {
     float *x;
-    float *gradient;  /* [n, size] scratch; holds dE/dx at the last point evaluated */
-    float *noise;     /* [n, size] scratch */
-    double *energies; /* [n]; at the last point evaluated */
+    float *gradient;     /* [n, size] scratch; holds dE/dx at the last point evaluated */
+    float *noise;        /* [n, size] scratch */
+    float *scratch;      /* [scratch_count of the sampler, n, size] */
+    float *noise_levels; /* [n] scratch: σ of the points evaluated, where the energy takes one */
+    const float *labels; /* [n]; NULL: as the energy's condition says */
+    double *energies;    /* [n]; at the last point evaluated */
     int n;
     int64_t size;         /* elements of one chain */
     uint32_t first_chain; /* global index of chain 0: names its noise */
@@ -29,11 +32,19 @@ typedef struct basin__chain_tile {
     bool is_diverged;       /* the sampler found a value that is not finite */
 } basin__chain_tile;
 
+/** What a chain starts from. */
+typedef struct basin__chain_start {
+    bool is_normal; /* centre of the range + std · N(0, I); else uniform in the range */
+    double std;
+} basin__chain_start;
+
 typedef struct basin__sampler_def {
     const char *name;
     const char *help;
     const basin__option *options;
     size_t option_count, options_bytes;
+    bool needs_noise_level; /* of the energy; others walk at the level of its condition */
+    int scratch_count;
     /** Check that options do not contradict each other; may resolve "auto". */
     basin_status (*check)(basin_context *context, void *options);
     /** Advance the tile by the options' number of steps. */
@@ -42,6 +53,11 @@ typedef struct basin__sampler_def {
     basin_temperature (*temperature)(const void *options);
     /** Evaluations of the gradient in one run. */
     int64_t (*steps)(const void *options);
+    /** NULL: uniform starts. */
+    basin__chain_start (*start)(const void *options);
+    /** Set the noise levels to those the energy was trained at, unless the user gave them. NULL:
+     * the sampler has none. */
+    void (*set_noise_levels)(basin__option_group *group, double low, double high);
 } basin__sampler_def;
 
 extern const basin__sampler_def *const basin__samplers[];
@@ -54,6 +70,9 @@ const basin__sampler_def *basin__sampler_find(const char *name);
  */
 void basin__sampler_range(basin__option_group *group, double low, double high);
 
+/** Whether the sampler can walk the energy; BASIN_ERROR_CONFIG if it needs a noise level. */
+basin_status basin__sampler_takes(const basin__sampler_def *sampler, const basin_energy *energy);
+
 /** The sampler's check(), which may resolve options; one that the user gave must stay as given. */
 basin_status basin__sampler_check(basin_context *context, const basin__sampler_def *sampler,
                                   const basin__option_group *group);
@@ -62,6 +81,7 @@ typedef struct basin__chain_run {
     const basin__sampler_def *sampler;
     const void *options;
     basin_energy *energy;
+    const float *labels; /* [n] a class for each chain; NULL: as the energy's condition says */
     uint64_t seed, first_draw;
     uint32_t first_chain;
     uint16_t attempt;
@@ -87,5 +107,8 @@ basin_status basin__sampler_from_energy(const basin_energy *energy, const char *
 void basin__chains_start(basin_context *context, uint64_t seed, uint64_t draw, uint32_t first_chain,
                          uint16_t attempt, double low, double high, int64_t n, int64_t size,
                          float *x);
+/** The same as the run's sampler wants it; images centre on the middle of [low, high]. */
+void basin__chains_begin(const basin__chain_run *run, double low, double high, bool is_image,
+                         int64_t n, float *x);
 
 #endif

@@ -90,6 +90,14 @@ static void augment(basin__batches *batches, const basin__draw *draw, float *x) 
     move_image(batches, batches->example, x, dy, dx, flip);
 }
 
+void basin__batches_labels(const basin__batches *batches, const basin__moment *moment, int64_t n,
+                           float *labels) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t number = (int64_t)moment->update * n + i;
+        labels[i] = (float)basin_data_label(batches->data, batches->order[number % batches->count]);
+    }
+}
+
 void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x) {
     const basin__cpu_kernels *kernels =
         basin__cpu_kernels_for(basin__context_isa(batches->context));

@@ -26,12 +26,13 @@ typedef struct state_field {
     double *value;
 } state_field;
 
-enum { STATE_FIELDS = 8 };
+enum { STATE_FIELDS = 9 };
 
 static void state_fields(basin__trainer *trainer, state_field fields[STATE_FIELDS]) {
     basin__meter *meter = &trainer->progress.meter;
     const state_field list[STATE_FIELDS] = {
         {"rate_factor", &trainer->progress.rate_factor},
+        {"sum_loss", &meter->loss},
         {"sum_energy_data", &meter->energy_data},
         {"sum_energy_negative", &meter->energy_negative},
         {"sum_gradient_norm_input", &meter->gradient_norm_input},

@@ -19,6 +19,14 @@ static size_t buffer_bytes(const basin__buffer *buffer) {
     return (size_t)buffer->capacity * (chain + 2 * sizeof(int32_t));
 }
 
+/** Of one example: what the loss is given, and a chain's start and end. */
+static size_t batch_floats(const basin__trainer *trainer) {
+    size_t count = trainer->has_chains ? 2 * (size_t)trainer->size : 0;
+    for (int i = 0; i < trainer->loss->source_count; i++)
+        count += (size_t)trainer->loss->sources[i].size;
+    return count;
+}
+
 basin_status basin__trainer_describe(basin__trainer *trainer, basin__run_facts *facts) {
     BASIN_TRY(basin__energy_ready(trainer->energy));
     const basin__plan_facts gradient = basin__plan_describe(trainer->energy->gradient_plan);
@@ -30,8 +38,10 @@ basin_status basin__trainer_describe(basin__trainer *trainer, basin__run_facts *
     const double batch = (double)trainer->batch;
     *facts = (basin__run_facts){
         .parameter_count = basin_energy_parameter_count(trainer->energy),
-        .chain_steps =
-            trainer->config.sampler->steps(trainer->config.groups[BASIN__GROUP_SAMPLER].values),
+        .chain_steps = !trainer->has_chains
+                           ? 0
+                           : trainer->config.sampler->steps(
+                                 trainer->config.groups[BASIN__GROUP_SAMPLER].values),
         .step_flops = gradient.flops * batch,
         .loss_flops = loss.flops * batch,
         .data_bytes = (size_t)info->count * (size_t)trainer->size * element,
@@ -41,7 +51,7 @@ basin_status basin__trainer_describe(basin__trainer *trainer, basin__run_facts *
         .plan_bytes =
             gradient.shared_bytes + value.shared_bytes + loss.shared_bytes +
             workers * (gradient.workspace_bytes + value.workspace_bytes + loss.workspace_bytes),
-        .batch_bytes = 3 * (size_t)trainer->batch * (size_t)trainer->size * sizeof(float),
+        .batch_bytes = (size_t)trainer->batch * batch_floats(trainer) * sizeof(float),
     };
     return BASIN_OK;
 }

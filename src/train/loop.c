@@ -77,8 +77,7 @@ static basin_status stop_run(basin__trainer *trainer) {
 
 static void tell_start(const basin__trainer *trainer) {
     const basin__train_config *config = &trainer->config;
-    basin_temperature temperature =
-        config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
+    basin_temperature temperature = basin__trainer_temperature(trainer);
     basin__log(trainer->context, BASIN_LOG_INFO,
                "%s on %s: %lld parameters, updates %lld to %lld, temperature %.4g (%s)",
                config->network->name, basin_data_describe(trainer->data)->name,

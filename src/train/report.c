@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a run says of itself. The loss of contrastive training says nothing, so each interval gives
- * what does: the energies of data, negatives, held-out data and uniform noise, their gap, the
- * gradients' norms, how far chains went, how much of them is saturated, the buffer's age, the pace.
- * Fields that tell of time, and so differ between runs, are updates_per_second and time_s.
+ * beside it what does: the energies of data, negatives, held-out data and uniform noise, their gap,
+ * the gradients' norms, how far chains went, how much of them is saturated, the buffer's age, the
+ * pace. Fields that tell of time, and so differ between runs, are updates_per_second and time_s.
  */
 #include "base/file.h"
 #include "io/image.h"
@@ -99,6 +99,7 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
     const basin__meter *meter = &trainer->progress.meter;
     const double n = (double)meter->updates;
     const int64_t update = trainer->progress.update;
+    const double chain_share = trainer->has_chains ? 1 / n : (double)NAN;
     double epochs = (double)update * (double)trainer->batch / (double)trainer->batches.count;
     double rate = trainer->progress.rate_factor *
                   basin__learning_rate(&train->schedule, update, train->updates);
@@ -106,15 +107,16 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
     double age = trainer->buffer.capacity > 0 ? basin__buffer_age(&trainer->buffer) : (double)NAN;
     const number numbers[] = {
         {"epoch", "progress/epoch", epochs},
+        {"loss", "loss/mean", progress->loss},
         {"energy_data", "energy/data", progress->energy_data},
         {"energy_negative", "energy/negative", progress->energy_negative},
         {"energy_held_out", "energy/held_out", progress->energy_held_out},
         {"energy_noise", "energy/noise", progress->energy_noise},
         {"energy_gap", "energy/gap", gap},
-        {"gradient_norm_input", "gradient_norm/input", meter->gradient_norm_input / n},
+        {"gradient_norm_input", "gradient_norm/input", chain_share * meter->gradient_norm_input},
         {"gradient_norm_parameter", "gradient_norm/parameter", progress->gradient_norm},
-        {"chain_displacement", "chain/displacement", meter->displacement / n},
-        {"saturated_share", "chain/saturated_share", meter->saturated / n},
+        {"chain_displacement", "chain/displacement", chain_share * meter->displacement},
+        {"saturated_share", "chain/saturated_share", chain_share * meter->saturated},
         {"buffer_age", "chain/buffer_age", age},
         {"learning_rate", "progress/learning_rate", rate},
         {"roll_backs", "progress/roll_backs", progress->roll_backs},
@@ -122,6 +124,10 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
         {"time_s", "progress/time_s", trainer->seconds_before + now - trainer->started_s},
     };
     BASIN_TRY(write_numbers(trainer, numbers, (int)BASIN_COUNT(numbers)));
+    if (!trainer->has_chains)
+        return basin__rundir_log(trainer, "update %lld  loss %.5f  gradient %.4g  %.3g/s",
+                                 (long long)update, progress->loss, progress->gradient_norm,
+                                 progress->updates_per_second);
     return basin__rundir_log(
         trainer, "update %lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f  %.3g/s",
         (long long)update, progress->energy_data, progress->energy_negative,
@@ -135,6 +141,7 @@ basin_status basin__report_interval(basin__trainer *trainer, basin_train_progres
     const double n = (double)meter->updates, now = trainer->clock.monotonic_s();
     measure_pace(trainer, now);
     progress->is_report = true;
+    progress->loss = meter->loss / n;
     progress->energy_data = meter->energy_data / n;
     progress->energy_negative = meter->energy_negative / n;
     progress->gradient_norm = meter->gradient_norm_parameter / n;
@@ -213,13 +220,12 @@ static basin_status walk_from_noise(basin__trainer *trainer, int64_t n, float *x
     if (steps != NULL)
         memcpy((char *)options + steps->offset, &config->train.sample_steps, sizeof(int64_t));
     uint64_t seed = (uint64_t)config->train.seed;
-    basin__chains_start(trainer->context, seed, 0, 0, LOOKING, (double)trainer->low,
-                        (double)trainer->high, n, trainer->size, x);
     basin__chain_run run = {.sampler = config->sampler,
                             .options = options,
                             .energy = trainer->average,
                             .seed = seed,
                             .attempt = LOOKING};
+    basin__chains_begin(&run, (double)trainer->low, (double)trainer->high, trainer->is_image, n, x);
     basin_status status = basin__chains_run(&run, n, x);
     basin__free(trainer->context, options);
     return status;

@@ -47,6 +47,15 @@ static basin_status open_data(basin__trainer *trainer) {
     return BASIN_OK;
 }
 
+/* Pictures walk the noise levels that the objective trains. */
+static void set_noise_levels(basin__train_config *config) {
+    double low, high;
+    if (config->objective->noise_levels == NULL || config->sampler->set_noise_levels == NULL)
+        return;
+    config->objective->noise_levels(config->groups[BASIN__GROUP_OBJECTIVE].values, &low, &high);
+    config->sampler->set_noise_levels(&config->groups[BASIN__GROUP_SAMPLER], low, high);
+}
+
 /* The configuration decides on the data, and the data (points or images) on the preset "auto". */
 static basin_status configure(basin__trainer *trainer, const json_t *settings) {
     bool is_points = trainer->data != NULL && !basin_data_describe(trainer->data)->is_image;
@@ -65,6 +74,8 @@ static basin_status configure(basin__trainer *trainer, const json_t *settings) {
     trainer->shape = basin_shape_image(info->height, info->width, info->channels);
     trainer->size = basin_shape_count(trainer->shape);
     trainer->batch = trainer->config.train.batch;
+    trainer->has_chains = (trainer->config.objective->needs & BASIN__NEED_CHAINS) != 0;
+    set_noise_levels(&trainer->config);
     basin__sampler_range(&trainer->config.groups[BASIN__GROUP_SAMPLER], (double)trainer->low,
                          (double)trainer->high);
     BASIN_TRY(basin__train_config_check(&trainer->config, !info->is_image));
@@ -148,16 +159,19 @@ static basin_status list_trained(basin__trainer *trainer) {
 static basin_status make_chains(basin__trainer *trainer) {
     const basin__train_values *train = &trainer->config.train;
     size_t elements = (size_t)trainer->batch * (size_t)trainer->size;
-    trainer->x = basin__alloc_array(trainer->context, elements, sizeof(float));
+    trainer->x = basin__loss_find(trainer->loss, "data");
+    trainer->labels = basin__loss_find(trainer->loss, "label");
+    if (!trainer->has_chains)
+        elements = 0;
     trainer->starts = basin__alloc_array(trainer->context, elements, sizeof(float));
     trainer->chains = basin__alloc_array(trainer->context, elements, sizeof(float));
     trainer->one = basin__alloc_array(trainer->context, (size_t)trainer->size, sizeof(float));
     trainer->chosen = basin__alloc_array(trainer->context, (size_t)trainer->batch, sizeof(int32_t));
     trainer->ages = basin__alloc_array(trainer->context, (size_t)trainer->batch, sizeof(int32_t));
-    if (trainer->x == NULL || trainer->starts == NULL || trainer->chains == NULL ||
-        trainer->one == NULL || trainer->chosen == NULL || trainer->ages == NULL)
+    if (trainer->starts == NULL || trainer->chains == NULL || trainer->one == NULL ||
+        trainer->chosen == NULL || trainer->ages == NULL)
         return BASIN_ERROR_MEMORY;
-    if (train->chain_start != BASIN__START_BUFFER)
+    if (!trainer->has_chains || train->chain_start != BASIN__START_BUFFER)
         return BASIN_OK;
     bool is_byte = train->buffer_storage == BASIN__STORAGE_BYTE ||
                    (train->buffer_storage == BASIN__STORAGE_AUTO && trainer->is_image);
@@ -166,11 +180,21 @@ static basin_status make_chains(basin__trainer *trainer) {
                               trainer->high, (uint64_t)train->seed);
 }
 
+/* Network, objective, sampler and data must fit each other. */
+static basin_status check_parts(basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    BASIN_TRY(basin__objective_check(
+        config->objective, config->groups[BASIN__GROUP_OBJECTIVE].values, trainer->energy,
+        trainer->is_image, basin_data_describe(trainer->data)->class_count));
+    return basin__sampler_takes(config->sampler, trainer->energy);
+}
+
 static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings) {
     BASIN_TRY(configure(trainer, settings));
     const basin__train_values *train = &trainer->config.train;
     BASIN_TRY(make_energy(trainer, &trainer->energy));
     BASIN_TRY(make_energy(trainer, &trainer->average));
+    BASIN_TRY(check_parts(trainer));
     BASIN_TRY(basin__loss_create(trainer->config.objective,
                                  trainer->config.groups[BASIN__GROUP_OBJECTIVE].values,
                                  trainer->energy, trainer->batch, &trainer->loss));
@@ -232,7 +256,6 @@ void basin__trainer_destroy(basin__trainer *trainer) {
     basin_energy_destroy(trainer->average);
     basin_data_close(trainer->owned_data);
     basin_data_close(trainer->owned_held_out);
-    basin__free(context, trainer->x);
     basin__free(context, trainer->starts);
     basin__free(context, trainer->chains);
     basin__free(context, trainer->one);
@@ -259,10 +282,23 @@ static basin_status note_sampler(basin__trainer *trainer, basin_energy *energy) 
     return status;
 }
 
+basin_temperature basin__trainer_temperature(const basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    if (!trainer->has_chains)
+        return (basin_temperature){.value = 1, .is_exact = true};
+    return config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
+}
+
 static basin_status note_energy(basin__trainer *trainer, basin_energy *energy) {
     const basin__train_config *config = &trainer->config;
-    basin_temperature temperature =
-        config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
+    basin_temperature temperature = basin__trainer_temperature(trainer);
+    if (config->objective->noise_levels != NULL) {
+        double low, high;
+        config->objective->noise_levels(config->groups[BASIN__GROUP_OBJECTIVE].values, &low, &high);
+        BASIN_TRY(basin__energy_note(energy, "noise_level_low", "%.17g", low));
+        BASIN_TRY(basin__energy_note(energy, "noise_level_high", "%.17g", high));
+        BASIN_TRY(basin__energy_set_condition(energy, low, -1));
+    }
     BASIN_TRY(basin__energy_note(energy, "range_low", "%.9g", (double)trainer->low));
     BASIN_TRY(basin__energy_note(energy, "range_high", "%.9g", (double)trainer->high));
     BASIN_TRY(basin__energy_note(energy, "temperature", "%.17g", temperature.value));

@@ -26,7 +26,7 @@
 /** Sums over the updates since the last report. */
 typedef struct basin__meter {
     int64_t updates;
-    double energy_data, energy_negative;
+    double loss, energy_data, energy_negative;
     double gradient_norm_input, gradient_norm_parameter;
     double displacement, saturated;
 } basin__meter;
@@ -73,6 +73,7 @@ typedef struct basin__trainer {
     const basin_data *data, *held_out; /* held_out may be NULL */
     basin_data *owned_data, *owned_held_out;
     bool is_image;
+    bool has_chains; /* the objective learns from negatives */
     float low, high; /* the range the model sees; points: the data's */
     basin_shape shape;
     int64_t size, batch;
@@ -93,7 +94,8 @@ typedef struct basin__trainer {
     double updates_per_second, seconds_before; /* of earlier parts of a resumed run */
     int64_t saved_update;                      /* of the newest checkpoint; -1: none */
     /* scratch of an update */
-    float *x, *starts, *chains, *one; /* [batch, size] each, but one: [size] */
+    float *x, *starts, *chains, *one; /* [batch, size] each, but one: [size]; x: the loss's */
+    float *labels;                    /* [batch], the loss's; NULL: it takes none */
     int32_t *chosen, *ages;           /* [batch] */
 } basin__trainer;
 
@@ -102,6 +104,8 @@ basin_status basin__trainer_create(basin_context *context, const json_t *setting
                                    const basin_data *data, const basin_data *held_out,
                                    basin__trainer **out);
 void basin__trainer_destroy(basin__trainer *trainer);
+/** Of the chains whose negatives are learned from; 1 where an objective fits exp(−E) itself. */
+basin_temperature basin__trainer_temperature(const basin__trainer *trainer);
 /** Write what a model file says about its training into both energies' metadata. */
 basin_status basin__trainer_note(basin__trainer *trainer);
 

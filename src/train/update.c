@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One update of contrastive training:
+ * One update:
  *
- *   1. a batch of data, augmented and noisy;
- *   2. as many chains, from the replay buffer, the data or noise, walked by the sampler;
+ *   1. a batch of data, augmented and noisy, and the loss's random numbers;
+ *   2. for contrastive objectives as many chains, from the replay buffer, the data or noise, walked
+ *      by the sampler;
  *   3. the loss's energies and gradients;
  *   4. a step of the optimiser, the states, and the running average;
  *   5. the chains go back to the buffer.
@@ -118,33 +119,46 @@ static void measure_chains(basin__trainer *trainer) {
     meter->saturated += (double)saturated / ((double)trainer->batch * (double)trainer->size);
 }
 
-/* Mean energies and the gradient's norm; whether all is as it should be. */
-static basin_status measure_loss(basin__trainer *trainer, double *gradient_norm) {
-    const basin__loss *loss = trainer->loss;
-    double data = 0, negative = 0, squares = 0;
-    for (int64_t i = 0; i < trainer->batch; i++) {
-        data += (double)loss->energy_data[i];
-        negative += (double)loss->energy_negative[i];
-    }
-    data /= (double)trainer->batch;
-    negative /= (double)trainer->batch;
+/* NaN where there is none. */
+static double mean_of(const float *values, int64_t n) {
+    double sum = values != NULL ? 0 : (double)NAN;
+    for (int64_t i = 0; values != NULL && i < n; i++)
+        sum += (double)values[i];
+    return sum / (double)n;
+}
+
+static double norm_of_gradient(const basin__trainer *trainer) {
     const basin__cpu_kernels *kernels =
         basin__cpu_kernels_for(basin__context_isa(trainer->context));
-    for (int i = 0; i < trainer->energy->parameters.count; i++)
-        if (loss->gradients[i] != NULL)
-            squares += kernels->dot(loss->gradients[i], loss->gradients[i],
+    double squares = 0;
+    for (int i = 0; i < trainer->energy->parameters.count; i++) {
+        const float *gradient = trainer->loss->gradients[i];
+        if (gradient != NULL)
+            squares += kernels->dot(gradient, gradient,
                                     basin_shape_count(trainer->energy->parameters.items[i].shape));
-    *gradient_norm = sqrt(squares);
+    }
+    return sqrt(squares);
+}
+
+/* Mean loss and energies and the gradient's norm; whether all is as it should be. */
+static basin_status measure_loss(basin__trainer *trainer, double *gradient_norm) {
+    const basin__loss *of = trainer->loss;
+    double loss = mean_of(of->losses, trainer->batch);
+    double data = mean_of(of->energy_data, trainer->batch);
+    double negative = mean_of(of->energy_negative, trainer->batch);
+    *gradient_norm = norm_of_gradient(trainer);
     basin__meter *meter = &trainer->progress.meter;
+    meter->loss += loss;
     meter->energy_data += data;
     meter->energy_negative += negative;
     meter->gradient_norm_parameter += *gradient_norm;
     double gap = negative - data, limit = trainer->config.train.gap_limit;
-    if (!isfinite(gap) || !isfinite(*gradient_norm))
+    bool has_gap = of->energy_data != NULL && of->energy_negative != NULL;
+    if (!isfinite(loss) || (has_gap && !isfinite(gap)) || !isfinite(*gradient_norm))
         return basin__fail(trainer->context, BASIN_ERROR_DIVERGED,
-                           "an energy or a gradient became non-finite at update %lld",
+                           "the loss, an energy or a gradient became non-finite at update %lld",
                            (long long)trainer->progress.update + 1);
-    if (fabs(gap) > limit)
+    if (has_gap && fabs(gap) > limit)
         return basin__fail(trainer->context, BASIN_ERROR_DIVERGED,
                            "the energy gap %.4g passed gap-limit %g at update %lld", gap, limit,
                            (long long)trainer->progress.update + 1);
@@ -198,22 +212,39 @@ static void step_parameters(basin__trainer *trainer, double gradient_norm) {
     basin__energy_changed(trainer->average);
 }
 
+/* Negatives: chains walked from the buffer, the data or noise. */
+static basin_status make_negatives(basin__trainer *trainer, const basin__moment *moment) {
+    start_chains(trainer, moment);
+    BASIN_TRY(walk_chains(trainer, moment));
+    measure_chains(trainer);
+    float *negatives = basin__loss_find(trainer->loss, "negative");
+    if (negatives != NULL)
+        memcpy(negatives, trainer->chains,
+               (size_t)trainer->batch * (size_t)trainer->size * sizeof(float));
+    return BASIN_OK;
+}
+
+static void keep_chains(basin__trainer *trainer, const basin__moment *moment) {
+    for (int64_t i = 0; i < trainer->batch; i++)
+        trainer->ages[i]++;
+    basin__buffer_put(&trainer->buffer, moment, trainer->batch, trainer->chosen, trainer->ages,
+                      trainer->chains, trainer->one);
+}
+
 basin_status basin__trainer_update(basin__trainer *trainer) {
     basin__moment moment = moment_of(trainer);
     double gradient_norm;
     basin__batches_get(&trainer->batches, &moment, trainer->batch, trainer->x);
-    start_chains(trainer, &moment);
-    BASIN_TRY(walk_chains(trainer, &moment));
-    measure_chains(trainer);
-    BASIN_TRY(basin__loss_run(trainer->loss, trainer->x, trainer->chains));
+    if (trainer->labels != NULL)
+        basin__batches_labels(&trainer->batches, &moment, trainer->batch, trainer->labels);
+    basin__loss_fill(trainer->loss, moment.seed, moment.update, moment.attempt);
+    if (trainer->has_chains)
+        BASIN_TRY(make_negatives(trainer, &moment));
+    BASIN_TRY(basin__loss_run(trainer->loss));
     BASIN_TRY(measure_loss(trainer, &gradient_norm));
     step_parameters(trainer, gradient_norm);
-    if (trainer->config.train.chain_start == BASIN__START_BUFFER) {
-        for (int64_t i = 0; i < trainer->batch; i++)
-            trainer->ages[i]++;
-        basin__buffer_put(&trainer->buffer, &moment, trainer->batch, trainer->chosen, trainer->ages,
-                          trainer->chains, trainer->one);
-    }
+    if (trainer->buffer.capacity > 0)
+        keep_chains(trainer, &moment);
     trainer->progress.meter.updates++;
     trainer->progress.update++;
     return BASIN_OK;
