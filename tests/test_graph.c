@@ -273,28 +273,26 @@ static void constants_fold(void **state) {
     assert_good();
 }
 
-/** What is summed over an image per example is not stored; shared values stay as they are. */
+/** What only a sum over an image per example needs is not stored. */
 static void summed_products_are_not_stored(void **state) {
     (void)state;
-    basin_shape v_shape = basin_shape_vector(4);
+    basin_shape one = scalar, channels = basin_shape_vector(4);
     basin_value x = image_of("x", 2, 3, 4), y = image_of("y", 2, 3, 4);
-    basin_value v = basin_graph_input(graph, "v", v_shape);
+    basin_value v = basin_graph_input(graph, "v", channels), w = parameter("w", 4);
     basin_value wide = basin_graph_broadcast(graph, v, basin_shape_image(2, 3, 4));
     basin_value dot = basin_graph_dot(graph, x, y, BASIN_AXES_SPACE);
     basin_value vx = basin_graph_mul(graph, v, basin_graph_sum(graph, x, BASIN_AXES_SPACE));
     assert_int_equal(op_of(dot), BASIN__OP_dot);
     assert_shape(dot, 1, 1, 1, 4);
     assert_int_equal(basin_graph_dot(graph, y, x, BASIN_AXES_SPACE), dot);
-    assert_int_equal(basin_graph_sum(graph, basin_graph_mul(graph, x, y), BASIN_AXES_SPACE), dot);
+    assert_int_equal(basin__graph_sum_product(graph, x, y, channels), dot);
     assert_int_equal(basin_graph_sum(graph, basin_graph_square(graph, x), BASIN_AXES_SPACE),
                      basin_graph_dot(graph, x, x, BASIN_AXES_SPACE));
-    assert_int_equal(basin_graph_sum(graph, basin_graph_scale(graph, x, 3), BASIN_AXES_SPACE),
-                     basin_graph_scale(graph, basin_graph_sum(graph, x, BASIN_AXES_SPACE), 3));
-    assert_int_equal(basin_graph_sum(graph, basin_graph_mul(graph, x, v), BASIN_AXES_SPACE), vx);
-    assert_int_equal(basin_graph_sum(graph, basin_graph_mul(graph, wide, x), BASIN_AXES_SPACE), vx);
-    assert_int_equal(basin_graph_dot(graph, wide, x, BASIN_AXES_SPACE), vx);
-    /* Over channels v does not stand still, and shapes differ. */
-    basin_value over = basin_graph_sum(graph, basin_graph_mul(graph, x, v), BASIN_AXES_ALL);
+    assert_int_equal(basin__graph_sum_product(graph, x, v, channels), vx);
+    assert_int_equal(basin__graph_sum_product(graph, wide, x, channels), vx);
+    assert_int_equal(basin_graph_dot(graph, x, wide, BASIN_AXES_SPACE), vx);
+    /* Over channels v does not stand still. */
+    basin_value over = basin__graph_sum_product(graph, v, x, one);
     assert_int_equal(op_of(over), BASIN__OP_sum);
     assert_int_equal(basin_graph_dot(graph, x, wide, BASIN_AXES_ALL), over);
     /* Constants, and nothing to sum. */
@@ -302,9 +300,31 @@ static void summed_products_are_not_stored(void **state) {
     assert_int_equal(basin_graph_dot(graph, two, x, BASIN_AXIS_CHANNELS),
                      basin_graph_scale(graph, basin_graph_sum(graph, x, BASIN_AXIS_CHANNELS), 2));
     assert_int_equal(basin_graph_dot(graph, v, v, BASIN_AXES_SPACE), basin_graph_mul(graph, v, v));
-    basin_value w = parameter("w", 4);
+    assert_int_equal(basin__graph_sum_product(graph, v, w, channels), basin_graph_mul(graph, v, w));
+    assert_good();
+}
+
+/** Products that others may need, and what is shared, are summed as they are. */
+static void other_sums_stay(void **state) {
+    (void)state;
+    basin_value x = image_of("x", 2, 3, 4), y = image_of("y", 2, 3, 4), w = parameter("w", 4);
+    basin_value product = basin_graph_mul(graph, x, y);
+    assert_int_equal(op_of(basin_graph_sum(graph, product, BASIN_AXES_SPACE)), BASIN__OP_sum);
     assert_int_equal(op_of(basin_graph_sum(graph, basin_graph_square(graph, w), BASIN_AXES_ALL)),
                      BASIN__OP_sum);
+    assert_int_equal(op_of(basin__graph_sum_product(graph, w, w, scalar)), BASIN__OP_sum);
+    assert_good();
+}
+
+/** The gradient to what a product repeats asks for a dot. */
+static void gradient_of_a_scale_is_a_dot(void **state) {
+    (void)state;
+    basin_value x = image_of("x", 2, 3, 4);
+    basin_value v = basin_graph_input(graph, "v", basin_shape_vector(4)), g;
+    basin_value y = basin_graph_mul(graph, x, v);
+    basin_graph_gradient(graph, basin_graph_dot(graph, y, y, BASIN_AXES_ALL), &v, 1, &g);
+    assert_int_equal(op_of(g), BASIN__OP_dot);
+    assert_shape(g, 1, 1, 1, 4);
     assert_good();
 }
 
@@ -549,6 +569,8 @@ int main(void) {
         TEST(numbers_are_gathered),
         TEST(constants_fold),
         TEST(summed_products_are_not_stored),
+        TEST(other_sums_stay),
+        TEST(gradient_of_a_scale_is_a_dot),
         TEST(scopes_follow_the_inputs),
         TEST(a_sum_is_not_summed_again),
         TEST(gradient_through_a_batch_sum_to_examples_fails),

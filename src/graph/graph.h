@@ -101,6 +101,13 @@ BASIN_INLINE const basin__node *basin__graph_node(const basin_graph *graph, basi
 /** Find a source by kind and name, or BASIN_NO_VALUE. */
 basin_value basin__graph_find(const basin_graph *graph, basin__op op, const char *name);
 
+/**
+ * The sum of a b down to `shape` for a product that nothing else needs: of values per example, a
+ * dot, or v Σ x where a factor stands still along what is summed.
+ */
+basin_value basin__graph_sum_product(basin_graph *graph, basin_value a, basin_value b,
+                                     basin_shape shape);
+
 /** Sum a value down to `shape` (axes of length 1 there), where shapes differ; scope unchanged. */
 basin_value basin__graph_sum_to(basin_graph *graph, basin_value x, basin_shape shape);
 

@@ -7,9 +7,12 @@
  *     x + 0 = x          x + c = offset(x, c)     scale(x, 0) = 0
  *     f(c) is a constant                          sum, broadcast, … to the own shape = x
  *
- * Of values per example, which are images in the main, what a sum needs is not stored:
+ * Of values per example, which are images in the main, what only a sum needs is not stored:
  *
- *     Σ a b = dot(a, b)      Σ scale(x, c) = scale(Σ x, c)      Σ v x = v Σ x, v alike where summed
+ *     Σ x² = dot(x, x)      dot(v, x) = v Σ x, where v stands still along what is summed
+ *
+ * A sum of a product stays: gradients sum products that they also pass on (a bias's is one), and
+ * then the factors would have to be stored beside it. See basin__graph_sum_product for the others.
  *
  * x · 0 counts as 0, also where x could be infinite.
  */
@@ -105,41 +108,38 @@ static bool stands_still(const basin_graph *graph, basin_value value, basin_shap
            (v.width == 1 || v.width == to.width) && (v.channels == 1 || v.channels == to.channels);
 }
 
-/** A sum of a product: v Σ x, or a dot of two of one shape neither of which is a repetition. */
-static basin_value summed_product(basin_graph *graph, const basin__node *node,
-                                  const basin__node *product) {
-    basin_shape shape = product->shape;
-    basin_value factor[2] = {product->input[0], product->input[1]};
+basin_value basin__graph_sum_product(basin_graph *graph, basin_value a, basin_value b,
+                                     basin_shape shape) {
+    if (graph->status != BASIN_OK)
+        return BASIN_NO_VALUE;
+    basin_value product[2] = {a, b};
+    basin_shape a_shape = basin_graph_shape(graph, a), b_shape = basin_graph_shape(graph, b);
+    bool is_shared = basin_graph_is_shared(graph, a) && basin_graph_is_shared(graph, b);
+    bool is_summed = !stands_still(graph, a, shape) || !stands_still(graph, b, shape);
+    if (is_shared || !is_summed)
+        return basin__graph_sum_to(graph, basin_graph_mul(graph, a, b), shape);
+    if (basin_shape_equal(a_shape, b_shape))
+        return basin__graph_add(graph, BASIN__OP_dot, 2, product,
+                                &(basin__attributes){.shape = shape});
     for (int i = 0; i < 2; i++) {
-        basin_value v = repeated(graph, factor[i]), x = factor[1 - i];
-        if (stands_still(graph, v, node->shape) &&
-            basin_shape_equal(basin_graph_shape(graph, x), shape))
-            return basin_graph_mul(graph, v, basin__graph_sum_to(graph, x, node->shape));
+        basin_value v = repeated(graph, product[i]), x = product[1 - i];
+        if (stands_still(graph, v, shape) && stands_still(graph, v, basin_graph_shape(graph, x)))
+            return basin_graph_mul(graph, v, basin__graph_sum_to(graph, x, shape));
     }
-    for (int i = 0; i < 2; i++)
-        if (repeated(graph, factor[i]) != factor[i] ||
-            !basin_shape_equal(basin_graph_shape(graph, factor[i]), shape))
-            return BASIN_NO_VALUE;
-    return basin__graph_add(graph, BASIN__OP_dot, 2, factor, &node->attributes);
+    return basin__graph_sum_to(graph, basin_graph_mul(graph, a, b), shape);
 }
 
 static basin_value summed(basin_graph *graph, const basin__node *node) {
     basin_value other = moved(graph, node);
-    const basin__node x = *input_of(graph, node, 0); /* a copy: nodes move as others are added */
-    if (other != BASIN_NO_VALUE || x.scope != BASIN__SCOPE_PER_EXAMPLE)
+    const basin__node *x = input_of(graph, node, 0);
+    if (other != BASIN_NO_VALUE || x->scope != BASIN__SCOPE_PER_EXAMPLE ||
+        x->op != BASIN__OP_square)
         return other;
-    if (x.op == BASIN__OP_scale)
-        return basin_graph_scale(graph, basin__graph_sum_to(graph, x.input[0], node->shape),
-                                 x.attributes.a);
-    if (x.op == BASIN__OP_mul)
-        return summed_product(graph, node, &x);
-    if (x.op != BASIN__OP_square || repeated(graph, x.input[0]) != x.input[0])
-        return BASIN_NO_VALUE;
-    return basin__graph_add(graph, BASIN__OP_dot, 2, (const basin_value[]){x.input[0], x.input[0]},
-                            &node->attributes);
+    return basin__graph_add(graph, BASIN__OP_dot, 2,
+                            (const basin_value[]){x->input[0], x->input[0]}, &node->attributes);
 }
 
-/** A dot with a constant is a sum, and one over no axis a product. */
+/** A dot with a constant or a repeated value is a sum, and one over no axis a product. */
 static basin_value dotted(basin_graph *graph, const basin__node *node) {
     basin_value a = node->input[0], b = node->input[1];
     if (basin_shape_equal(input_of(graph, node, 0)->shape, node->shape))
@@ -150,11 +150,10 @@ static basin_value dotted(basin_graph *graph, const basin__node *node) {
             basin_value sum = basin__graph_sum_to(graph, node->input[1 - i], node->shape);
             return basin_graph_scale(graph, sum, c);
         }
-    if (node->scope != BASIN__SCOPE_PER_EXAMPLE ||
-        (repeated(graph, a) == a) == (repeated(graph, b) == b))
+    bool is_a = repeated(graph, a) != a, is_b = repeated(graph, b) != b;
+    if (node->scope != BASIN__SCOPE_PER_EXAMPLE || is_a == is_b)
         return BASIN_NO_VALUE;
-    return basin__graph_sum_to(
-        graph, basin_graph_mul(graph, repeated(graph, a), repeated(graph, b)), node->shape);
+    return basin__graph_sum_product(graph, repeated(graph, a), repeated(graph, b), node->shape);
 }
 
 basin_value basin__graph_simplify(basin_graph *graph, const basin__node *node) {

@@ -128,44 +128,45 @@ static void run_matmul(const basin__op_call *call) {
 
 /* ---- softmax and log Σ exp ---- */
 
+/** Channels side by side: more than compilers write out, so that loops over them become vectors. */
+#define EXP_LANES 32
+
 /** The largest channel, found in lanes. A NaN may be passed over: its exp is summed later. */
 static float largest_of(const float *in, int channels) {
-    float most[SUM_LANES];
-    for (int lane = 0; lane < SUM_LANES; lane++)
+    float most[EXP_LANES];
+    for (int lane = 0; lane < EXP_LANES; lane++)
         most[lane] = in[0];
     int c = 0;
-    for (; c + SUM_LANES <= channels; c += SUM_LANES)
-        for (int lane = 0; lane < SUM_LANES; lane++)
+    for (; c + EXP_LANES <= channels; c += EXP_LANES)
+        for (int lane = 0; lane < EXP_LANES; lane++)
             most[lane] = in[c + lane] > most[lane] ? in[c + lane] : most[lane];
     for (int lane = 0; c + lane < channels; lane++)
         most[lane] = in[c + lane] > most[lane] ? in[c + lane] : most[lane];
-    for (int lane = 1; lane < SUM_LANES; lane++)
+    for (int lane = 1; lane < EXP_LANES; lane++)
         most[0] = most[lane] > most[0] ? most[lane] : most[0];
     return most[0];
 }
 
-/** Σ exp(in[c] − largest): channel c goes to sum c % 16. The numbers go to `out` where there is
- * one.
- */
-BASIN_INLINE double sum_of_exp(const float *in, float largest, int channels, float *restrict out) {
-    double sum[SUM_LANES] = {0};
+/** to[c] = exp(in[c] − largest), a loop by itself so that it becomes vector code. */
+static void exp_below(const float *in, float largest, int channels, float *restrict to) {
+    BASIN_INDEPENDENT for (int c = 0; c < channels; c++) to[c] = exp_any(in[c] - largest);
+}
+
+/** Σ e[c]: channel c goes to sum c % 32. */
+static void add_to_lanes(const float *e, int channels, double *restrict sum) {
     int c = 0;
-    for (; c + SUM_LANES <= channels; c += SUM_LANES) {
-        float e[SUM_LANES];
-        for (int lane = 0; lane < SUM_LANES; lane++)
-            e[lane] = exp_any(in[c + lane] - largest);
-        for (int lane = 0; lane < SUM_LANES; lane++)
-            sum[lane] += (double)e[lane];
-        if (out)
-            copy_channels(out + c, e, SUM_LANES);
-    }
-    for (int lane = 0; c + lane < channels; lane++) {
-        const float e = exp_any(in[c + lane] - largest);
-        sum[lane] += (double)e;
-        if (out)
-            out[c + lane] = e;
-    }
-    return sum_of_lanes(sum);
+    for (; c + EXP_LANES <= channels; c += EXP_LANES)
+        for (int lane = 0; lane < EXP_LANES; lane++)
+            sum[lane] += (double)e[c + lane];
+    for (int lane = 0; c + lane < channels; lane++)
+        sum[lane] += (double)e[c + lane];
+}
+
+BASIN_INLINE double exp_total(double *sum) {
+    for (int half = EXP_LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; lane++)
+            sum[lane] += sum[lane + half];
+    return sum[0];
 }
 
 static void run_softmax(const basin__op_call *call) {
@@ -177,7 +178,10 @@ static void run_softmax(const basin__op_call *call) {
     for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, call->out.shape)) {
         const float *in = pixel_in(call, p.n, p.o, p.y, p.x);
         float *restrict out = pixel_out(call, p.n, p.o, p.y, p.x);
-        const float sum = (float)sum_of_exp(in, largest_of(in, channels), channels, out);
+        double lanes[EXP_LANES] = {0};
+        exp_below(in, largest_of(in, channels), channels, out);
+        add_to_lanes(out, channels, lanes);
+        const float sum = (float)exp_total(lanes);
         for (int c = 0; c < channels; c++)
             out[c] /= sum;
     }
@@ -192,7 +196,13 @@ static void run_log_sum_exp(const basin__op_call *call) {
     for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, call->out.shape)) {
         const float *in = pixel_in(call, p.n, p.o, p.y, p.x);
         const float largest = largest_of(in, channels);
-        const double sum = sum_of_exp(in, largest, channels, NULL);
-        *pixel_out(call, p.n, p.o, p.y, p.x) = (float)((double)largest + log(sum));
+        double lanes[EXP_LANES] = {0};
+        for (int first = 0; first < channels; first += SUM_CHANNELS) {
+            float e[SUM_CHANNELS];
+            const int count = smaller(SUM_CHANNELS, channels - first);
+            exp_below(in + first, largest, count, e);
+            add_to_lanes(e, count, lanes);
+        }
+        *pixel_out(call, p.n, p.o, p.y, p.x) = (float)((double)largest + log(exp_total(lanes)));
     }
 }
