@@ -492,7 +492,7 @@ static void products_have_known_values(void **state) {
     (void)state;
     static const double a[6] = {1, 2, 3, 4, 5, 6}, b[6] = {1, 0, 2, -1, 1, 3};
     static const basin_shape wide = {1, 1, 2, 3}, high = {1, 3, 1, 2}; /* 2 x 3 and 3 x 2 */
-    static const struct {
+    const struct {
         basin_shape a, b, out;
         int transpose, count;
         double wanted[9];
