@@ -65,7 +65,6 @@ basin__energy_values basin__energy_build(basin_energy *energy, basin_graph *grap
     basin__build build = {.context = energy->context,
                           .graph = graph,
                           .parameters = &energy->parameters,
-                          .start_scale = 1,
                           .noise_level = BASIN_NO_VALUE,
                           .label = BASIN_NO_VALUE,
                           .logits = BASIN_NO_VALUE,

@@ -3,7 +3,9 @@
  * Layers: a weight, a bias and the op between them.
  *
  * Weights and biases start uniform in ±1/√fan_in, which is what PyTorch's
- * Conv2d and Linear do by default (Kaiming uniform with a = √5).
+ * Conv2d and Linear do by default (Kaiming uniform with a = √5), or at zero where
+ * the network says so: the last layer of a residual branch, which is then the
+ * identity at first.
  *
  * Spectral norm divides a weight by its largest singular value σ, found by the
  * power method, one iteration a parameter step (Miyato et al., 2018, alg. 1):
@@ -112,16 +114,26 @@ basin_value basin__layer_spectral_norm(basin__build *build, const char *name, ba
     return basin_graph_mul(graph, weight, basin_graph_reciprocal(graph, sigma));
 }
 
+/** ±1/√fan_in, or zero. */
+static double start_bound(const basin__build *build, int64_t fan_in) {
+    return build->starts_at_zero ? 0.0 : 1.0 / sqrt((double)fan_in);
+}
+
 /** The weight as the network uses it. */
 static basin_value layer_weight(basin__build *build, const char *name, basin_shape shape,
                                 basin_shape inner, int file_rank, int64_t fan_in) {
     char weight_name[NAME_BYTES];
+    if (build->spectral_norm && build->starts_at_zero)
+        return basin__graph_fail(build->graph, BASIN_ERROR_CONFIG,
+                                 "layer %s starts at zero, which has no singular value to divide "
+                                 "by: take no spectral norm",
+                                 name);
     snprintf(weight_name, sizeof(weight_name), "%s.weight", name);
     basin__parameter *parameter =
         basin__layer_parameter(build, weight_name, shape, inner, file_rank);
     if (!parameter)
         return BASIN_NO_VALUE;
-    parameter->bound = build->start_scale / sqrt((double)fan_in);
+    parameter->bound = start_bound(build, fan_in);
     basin_value value = basin_graph_parameter(build->graph, weight_name, shape);
     parameter->effective = value;
     if (build->spectral_norm) {
@@ -140,7 +152,7 @@ static basin_value add_bias(basin__build *build, const char *name, basin_value x
     basin__parameter *parameter = basin__layer_parameter(build, bias_name, shape, shape, 1);
     if (!parameter)
         return BASIN_NO_VALUE;
-    parameter->bound = build->start_scale / sqrt((double)fan_in);
+    parameter->bound = start_bound(build, fan_in);
     parameter->effective = basin_graph_parameter(build->graph, bias_name, shape);
     return basin_graph_add(build->graph, x, parameter->effective);
 }

@@ -20,7 +20,7 @@ typedef struct basin__parameter {
     basin_shape shape, inner;
     int file_rank;
     int64_t file_dim[4];
-    double bound;          /* starts uniform in [-bound, bound] */
+    double start, bound;   /* starts uniform in start ± bound */
     bool is_state;         /* not trained: spectral norm's vector; starts as unit normals */
     float *data;           /* owned, basin_shape_count(shape) */
     basin_value effective; /* in the last graph built: what the network uses (weight / σ), or the
@@ -44,7 +44,7 @@ typedef struct basin__build {
     basin_graph *graph;
     basin__parameters *parameters; /* grown on the first build, looked up on later ones */
     bool spectral_norm;
-    double start_scale; /* layers start in so much of their usual range: 0: at zero */
+    bool starts_at_zero; /* weights and biases of the layers made while it is set */
     /* What x is taken under: scalars of the graph, BASIN_NO_VALUE where the network takes none. A
        label is the index of a class, or class_count for "not given". */
     basin_value noise_level, label;
@@ -72,7 +72,27 @@ basin_value basin__layer_lookup(basin__build *build, const char *name, int rows,
                                 basin_value index);
 
 /**
- * Find a parameter or add one, its bound 0 and its data zero; NULL after a builder error. A found
+ * γ (x − μ) / √(σ² + 1e-5) + β, mean and variance over space and a group's channels, for each
+ * example: "<name>.weight" γ starts at 1, "<name>.bias" β at 0, as PyTorch's GroupNorm.
+ */
+basin_value basin__layer_group_norm(basin__build *build, const char *name, basin_value x,
+                                    int groups);
+/**
+ * Self-attention over pixels: q, k, v by one 1×1 convolution "<name>.qkv" (3 C outputs: all of q,
+ * then k, then v, of each the heads in order), softmax(q kᵀ / √d) v for each head, and the
+ * convolution "<name>.proj". What x is added to, and its norm, are the caller's. Of the two
+ * convolutions starts_at_zero means "<name>.proj" alone, or nothing would ever learn.
+ */
+basin_value basin__layer_attention(basin__build *build, const char *name, basin_value x, int heads);
+/**
+ * The same norm by values: scale and shift are vectors of x's channels, shared or per example
+ * (FiLM), or BASIN_NO_VALUE for 1 and 0.
+ */
+basin_value basin__graph_group_norm(basin_graph *graph, basin_value x, int groups,
+                                    basin_value scale, basin_value shift);
+
+/**
+ * Find a parameter or add one, its start, bound and data zero; NULL after a builder error. A found
  * one of another shape is an error of the graph.
  */
 basin__parameter *basin__layer_parameter(basin__build *build, const char *name, basin_shape shape,
@@ -118,7 +138,7 @@ basin_status basin__network_options(basin_context *context, const char *name, co
                                     basin__option_group *options);
 void basin__network_options_reset(basin_context *context, basin__option_group *options);
 
-/** Fill new parameters: uniform in ±bound, states with normalised normals, from the seed. */
+/** Fill new parameters: uniform in start ± bound, states with normalised normals, from the seed. */
 void basin__parameters_start(basin__parameters *parameters, uint64_t seed);
 basin__parameter *basin__parameters_find(const basin__parameters *parameters, const char *name);
 void basin__parameters_reset(basin_context *context, basin__parameters *parameters);

@@ -50,7 +50,8 @@ static void start_uniform(basin__parameter *parameter, uint64_t seed, uint32_t i
             int64_t at = block / 16 * 64 + word * 16 + block % 16;
             double unit = (double)(words[word] >> 8) * 0x1p-24;
             if (at < count)
-                parameter->data[at] = (float)(parameter->bound * (2.0 * unit - 1.0));
+                parameter->data[at] =
+                    (float)(parameter->start + parameter->bound * (2.0 * unit - 1.0));
         }
     }
 }

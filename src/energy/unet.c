@@ -9,10 +9,11 @@
  *               └──────────► blocks, blocks ────────┘
  *
  * A block is x + conv(act(conv(act(x)) + the condition's embedding)), its second convolution
- * starting at zero, so that a fresh network passes its input on. Going down and up are convolutions
- * of 4×4 with stride 2 and their adjoints (ConvTranspose2d); what lies beside is added. The stem
- * may take the stride of 2 already: pixels are then seen in overlapping windows of 4×4, and a level
- * at full size, the dearest, is saved.
+ * starting at zero, so that a fresh network passes its input on; group norm may stand before each
+ * activation, and self-attention, added likewise, behind a block. Going down and up are
+ * convolutions of 4×4 with stride 2 and their adjoints (ConvTranspose2d); what lies beside is
+ * added. The stem may take the stride of 2 already: pixels are then seen in overlapping windows of
+ * 4×4, and a level at full size, the dearest, is saved.
  *
  * Ronneberger et al. (2015); with residual blocks and noise levels Ho et al. (2020), Karras et al.
  * (2022); the energies are those of energy/denoiser.h.
@@ -28,8 +29,8 @@
 #define NAME_BYTES 64
 
 typedef struct unet_options {
-    basin__int_list channels;
-    int64_t blocks, stem_stride, embedding, classes, activation, energy_form;
+    basin__int_list channels, attention;
+    int64_t norm_groups, heads, blocks, stem_stride, embedding, classes, activation, energy_form;
     double data_std;
 } unet_options;
 
@@ -42,6 +43,11 @@ static const basin__option options_table[] = {
      "residual blocks of a level, down and up each; twice as many in the middle"},
     {"stem-stride", BASIN__OPTION_INT, AT(stem_stride), "2", 1, 2, NULL, "pixels",
      "2: the first level is half the image's size; 1: of its size"},
+    {"norm-groups", BASIN__OPTION_INT, AT(norm_groups), "0", 0, 65536, NULL, "groups",
+     "group norm before each activation, of so many groups of channels; 0: none"},
+    {"attention", BASIN__OPTION_INT_LIST, AT(attention), NULL, 0, LEVELS_MAX - 1, NULL, "levels",
+     "levels, from 0, whose blocks end in self-attention"},
+    {"heads", BASIN__OPTION_INT, AT(heads), "4", 1, 1024, NULL, "heads", "of self-attention"},
     {"embedding", BASIN__OPTION_INT, AT(embedding), "128", 1, 65536, NULL, "channels",
      "width of the embedding of noise level and class"},
     {"classes", BASIN__OPTION_INT, AT(classes), "0", 0, 65536, NULL, "classes",
@@ -76,12 +82,37 @@ static basin_value activate(const walk *at, basin_value x) {
     return basin__activation(at->build->graph, at->options->activation, x);
 }
 
-static basin_value conv3(walk *at, basin_value x, int width, double start) {
-    const double before = at->build->start_scale;
-    at->build->start_scale = start;
-    x = basin__layer_conv(at->build, at->name, x, width, 3, (basin_conv){.stride = 1, .pad = 1});
-    at->build->start_scale = before;
-    return x;
+static basin_value conv3(walk *at, basin_value x, int width) {
+    return basin__layer_conv(at->build, at->name, x, width, 3, (basin_conv){.stride = 1, .pad = 1});
+}
+
+/** The norm before an activation, where one is wanted. */
+static basin_value normalise(walk *at, const char *part, int level, int index, const char *layer,
+                             basin_value x) {
+    if (at->options->norm_groups == 0)
+        return x;
+    name_layer(at, part, level, index, layer);
+    return basin__layer_group_norm(at->build, at->name, x, (int)at->options->norm_groups);
+}
+
+static bool has_attention(const walk *at, int level) {
+    const basin__int_list *levels = &at->options->attention;
+    for (size_t i = 0; i < levels->count; i++)
+        if (levels->items[i] == level)
+            return true;
+    return false;
+}
+
+/** x + attention(x), for the levels that are to have it. */
+static basin_value attend(walk *at, const char *part, int level, int index, basin_value x) {
+    if (x == BASIN_NO_VALUE || !has_attention(at, level))
+        return x;
+    basin_value h = normalise(at, part, level, index, "attention.norm", x);
+    name_layer(at, part, level, index, "attention");
+    at->build->starts_at_zero = true;
+    h = basin__layer_attention(at->build, at->name, h, (int)at->options->heads);
+    at->build->starts_at_zero = false;
+    return basin_graph_add(at->build->graph, x, h);
 }
 
 static basin_value block(walk *at, const char *part, int level, int index, basin_value x) {
@@ -89,14 +120,19 @@ static basin_value block(walk *at, const char *part, int level, int index, basin
         return x;
     basin_graph *graph = at->build->graph;
     const int width = basin_graph_shape(graph, x).channels;
+    basin_value h = activate(at, normalise(at, part, level, index, "norm.0", x));
     name_layer(at, part, level, index, "0");
-    basin_value h = conv3(at, activate(at, x), width, 1);
+    h = conv3(at, h, width);
     name_layer(at, part, level, index, "condition");
     h = basin_graph_add(graph, h,
                         basin__layer_linear(at->build, at->name, at->embedding, width,
                                             basin_shape_vector((int)at->options->embedding)));
+    h = activate(at, normalise(at, part, level, index, "norm.1", h));
     name_layer(at, part, level, index, "1");
-    return basin_graph_add(graph, x, conv3(at, activate(at, h), width, 0));
+    at->build->starts_at_zero = true;
+    h = conv3(at, h, width);
+    at->build->starts_at_zero = false;
+    return attend(at, part, level, index, basin_graph_add(graph, x, h));
 }
 
 static basin_value blocks(walk *at, const char *part, int level, int64_t count, basin_value x) {
@@ -119,8 +155,10 @@ static basin_value stem(walk *at, basin_value u) {
 /** F, shaped like the image; for the scalar form its features' sum. The last layer starts at 0. */
 static basin_value head(walk *at, basin_value x, basin_shape image) {
     basin__build *build = at->build;
+    if (at->options->norm_groups > 0)
+        x = basin__layer_group_norm(build, "norm", x, (int)at->options->norm_groups);
     x = activate(at, x);
-    build->start_scale = 0;
+    build->starts_at_zero = true;
     if (at->options->energy_form == BASIN__FORM_SCALAR) {
         basin_value sums = basin_graph_sum(build->graph, x, BASIN_AXES_SPACE);
         return basin__layer_linear(build, "head", sums, 1, basin_graph_shape(build->graph, sums));

@@ -32,7 +32,7 @@ typedef struct basin__attributes {
     basin_conv conv;   /* the convolution family */
     basin_shape shape; /* ops that are told their output's shape */
     double a, b;       /* scale, offset, slope, clamp's ends, a constant's number */
-    int first, size;   /* slice; pooling and up-sampling */
+    int first, size;   /* slice, matmul's transposes; pooling, up-sampling, one_hot's count */
 } basin__attributes;
 
 static_assert(sizeof(basin__attributes) == 48, "attributes are compared as bytes: no padding");
@@ -100,6 +100,13 @@ BASIN_INLINE const basin__node *basin__graph_node(const basin_graph *graph, basi
 
 /** Find a source by kind and name, or BASIN_NO_VALUE. */
 basin_value basin__graph_find(const basin_graph *graph, basin__op op, const char *name);
+
+/**
+ * The sum of a b down to `shape` for a product that nothing else needs: of values per example, a
+ * dot, or v Σ x where a factor stands still along what is summed.
+ */
+basin_value basin__graph_sum_product(basin_graph *graph, basin_value a, basin_value b,
+                                     basin_shape shape);
 
 /** Sum a value down to `shape` (axes of length 1 there), where shapes differ; scope unchanged. */
 basin_value basin__graph_sum_to(basin_graph *graph, basin_value x, basin_shape shape);

@@ -7,6 +7,13 @@
  *     x + 0 = x          x + c = offset(x, c)     scale(x, 0) = 0
  *     f(c) is a constant                          sum, broadcast, … to the own shape = x
  *
+ * Of values per example, which are images in the main, what only a sum needs is not stored:
+ *
+ *     Σ x² = dot(x, x)      dot(v, x) = v Σ x, where v stands still along what is summed
+ *
+ * A sum of a product stays: gradients sum products that they also pass on (a bias's is one), and
+ * then the factors would have to be stored beside it. See basin__graph_sum_product for the others.
+ *
  * x · 0 counts as 0, also where x could be infinite.
  */
 #include "graph/op.h"
@@ -88,6 +95,67 @@ static basin_value moved(basin_graph *graph, const basin__node *node) {
     return BASIN_NO_VALUE;
 }
 
+/** What a value repeats, or the value itself. */
+static basin_value repeated(const basin_graph *graph, basin_value value) {
+    const basin__node *node = &graph->nodes[value];
+    return node->op == BASIN__OP_broadcast ? node->input[0] : value;
+}
+
+/** Whether a value stands still along all axes over which a sum to `to` goes. */
+static bool stands_still(const basin_graph *graph, basin_value value, basin_shape to) {
+    basin_shape v = graph->nodes[value].shape;
+    return (v.outer == 1 || v.outer == to.outer) && (v.height == 1 || v.height == to.height) &&
+           (v.width == 1 || v.width == to.width) && (v.channels == 1 || v.channels == to.channels);
+}
+
+basin_value basin__graph_sum_product(basin_graph *graph, basin_value a, basin_value b,
+                                     basin_shape shape) {
+    if (graph->status != BASIN_OK)
+        return BASIN_NO_VALUE;
+    basin_value product[2] = {a, b};
+    basin_shape a_shape = basin_graph_shape(graph, a), b_shape = basin_graph_shape(graph, b);
+    bool is_shared = basin_graph_is_shared(graph, a) && basin_graph_is_shared(graph, b);
+    bool is_summed = !stands_still(graph, a, shape) || !stands_still(graph, b, shape);
+    if (is_shared || !is_summed)
+        return basin__graph_sum_to(graph, basin_graph_mul(graph, a, b), shape);
+    if (basin_shape_equal(a_shape, b_shape))
+        return basin__graph_add(graph, BASIN__OP_dot, 2, product,
+                                &(basin__attributes){.shape = shape});
+    for (int i = 0; i < 2; i++) {
+        basin_value v = repeated(graph, product[i]), x = product[1 - i];
+        if (stands_still(graph, v, shape) && stands_still(graph, v, basin_graph_shape(graph, x)))
+            return basin_graph_mul(graph, v, basin__graph_sum_to(graph, x, shape));
+    }
+    return basin__graph_sum_to(graph, basin_graph_mul(graph, a, b), shape);
+}
+
+static basin_value summed(basin_graph *graph, const basin__node *node) {
+    basin_value other = moved(graph, node);
+    const basin__node *x = input_of(graph, node, 0);
+    if (other != BASIN_NO_VALUE || x->scope != BASIN__SCOPE_PER_EXAMPLE ||
+        x->op != BASIN__OP_square)
+        return other;
+    return basin__graph_add(graph, BASIN__OP_dot, 2,
+                            (const basin_value[]){x->input[0], x->input[0]}, &node->attributes);
+}
+
+/** A dot with a constant or a repeated value is a sum, and one over no axis a product. */
+static basin_value dotted(basin_graph *graph, const basin__node *node) {
+    basin_value a = node->input[0], b = node->input[1];
+    if (basin_shape_equal(input_of(graph, node, 0)->shape, node->shape))
+        return basin_graph_mul(graph, a, b);
+    for (int i = 0; i < 2; i++)
+        if (is_constant(graph, node, i)) {
+            double c = input_of(graph, node, i)->attributes.a;
+            basin_value sum = basin__graph_sum_to(graph, node->input[1 - i], node->shape);
+            return basin_graph_scale(graph, sum, c);
+        }
+    bool is_a = repeated(graph, a) != a, is_b = repeated(graph, b) != b;
+    if (node->scope != BASIN__SCOPE_PER_EXAMPLE || is_a == is_b)
+        return BASIN_NO_VALUE;
+    return basin__graph_sum_product(graph, repeated(graph, a), repeated(graph, b), node->shape);
+}
+
 basin_value basin__graph_simplify(basin_graph *graph, const basin__node *node) {
     const basin__op_def *def = basin__op_definition(node->op);
     basin_value folded = def->is_elementwise ? fold(graph, node) : BASIN_NO_VALUE;
@@ -102,8 +170,11 @@ basin_value basin__graph_simplify(basin_graph *graph, const basin__node *node) {
         return scaled(graph, node);
     case BASIN__OP_offset:
         return offset(graph, node);
-    case BASIN__OP_broadcast:
     case BASIN__OP_sum:
+        return summed(graph, node);
+    case BASIN__OP_dot:
+        return dotted(graph, node);
+    case BASIN__OP_broadcast:
     case BASIN__OP_reshape:
     case BASIN__OP_flatten:
     case BASIN__OP_unflatten:

@@ -65,8 +65,8 @@ static void gradient_mul(basin_graph *graph, basin_value node, basin_value upstr
     basin__node at = basin__node_copy(graph, node);
     for (int i = 0; i < 2; i++)
         if (wanted[i])
-            input_gradients[i] =
-                sum_to_input(graph, node, i, basin_graph_mul(graph, upstream, at.input[1 - i]));
+            input_gradients[i] = basin__graph_sum_product(graph, upstream, at.input[1 - i],
+                                                          basin_graph_shape(graph, at.input[i]));
 }
 
 static void gradient_scale(basin_graph *graph, basin_value node, basin_value upstream,
