@@ -65,6 +65,7 @@ basin__energy_values basin__energy_build(basin_energy *energy, basin_graph *grap
     basin__build build = {.context = energy->context,
                           .graph = graph,
                           .parameters = &energy->parameters,
+                          .start_scale = 1,
                           .noise_level = BASIN_NO_VALUE,
                           .label = BASIN_NO_VALUE,
                           .logits = BASIN_NO_VALUE,
@@ -202,6 +203,14 @@ int64_t basin_energy_parameter_count(const basin_energy *energy) {
         if (!energy->parameters.items[i].is_state)
             count += basin_shape_count(energy->parameters.items[i].shape);
     return count;
+}
+
+double basin__energy_data_std(const basin_energy *energy) {
+    double std = 1.0;
+    const basin__option *option = basin__option_find(&energy->options, 1, "data-std", NULL);
+    if (option)
+        memcpy(&std, (const char *)energy->options.values + option->offset, sizeof std);
+    return std;
 }
 
 /* ---- evaluation ---- */

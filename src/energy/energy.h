@@ -87,6 +87,10 @@ BASIN_INLINE bool basin__energy_is_image(const basin_energy *energy) {
     return energy->shape.height > 1 || energy->shape.width > 1;
 }
 
+/** The standard deviation of data that a noise-conditional network is made for (its option
+ * data-std); 1 where it has none. */
+double basin__energy_data_std(const basin_energy *energy);
+
 /** Bind all parameters and states of the energy to a plan. */
 void basin__energy_bind(const basin_energy *energy, basin__plan *plan);
 

@@ -114,14 +114,14 @@ basin_value basin__layer_spectral_norm(basin__build *build, const char *name, ba
 
 /** The weight as the network uses it. */
 static basin_value layer_weight(basin__build *build, const char *name, basin_shape shape,
-                                basin_shape inner, int file_rank) {
+                                basin_shape inner, int file_rank, int64_t fan_in) {
     char weight_name[NAME_BYTES];
     snprintf(weight_name, sizeof(weight_name), "%s.weight", name);
     basin__parameter *parameter =
         basin__layer_parameter(build, weight_name, shape, inner, file_rank);
     if (!parameter)
         return BASIN_NO_VALUE;
-    parameter->bound = 1.0 / sqrt((double)basin_shape_count(inner));
+    parameter->bound = build->start_scale / sqrt((double)fan_in);
     basin_value value = basin_graph_parameter(build->graph, weight_name, shape);
     parameter->effective = value;
     if (build->spectral_norm) {
@@ -140,7 +140,7 @@ static basin_value add_bias(basin__build *build, const char *name, basin_value x
     basin__parameter *parameter = basin__layer_parameter(build, bias_name, shape, shape, 1);
     if (!parameter)
         return BASIN_NO_VALUE;
-    parameter->bound = 1.0 / sqrt((double)fan_in);
+    parameter->bound = build->start_scale / sqrt((double)fan_in);
     parameter->effective = basin_graph_parameter(build->graph, bias_name, shape);
     return basin_graph_add(build->graph, x, parameter->effective);
 }
@@ -154,9 +154,23 @@ basin_value basin__layer_conv(basin__build *build, const char *name, basin_value
     inner.width = kernel;
     basin_shape shape = inner;
     shape.outer = outputs;
-    basin_value weight = layer_weight(build, name, shape, inner, 4);
+    basin_value weight = layer_weight(build, name, shape, inner, 4, basin_shape_count(inner));
     return add_bias(build, name, basin_graph_conv(build->graph, x, weight, conv), outputs,
                     basin_shape_count(inner));
+}
+
+basin_value basin__layer_conv_up(basin__build *build, const char *name, basin_value x,
+                                 basin_shape shape, int kernel, basin_conv conv) {
+    if (x == BASIN_NO_VALUE)
+        return x;
+    basin_shape inner = {1, kernel, kernel, shape.channels};
+    basin_shape weight_shape = inner;
+    weight_shape.outer = basin_graph_shape(build->graph, x).channels;
+    /* PyTorch takes the second axis, here the outputs, for the inputs of a start. */
+    const int64_t fan_in = basin_shape_count(inner);
+    basin_value weight = layer_weight(build, name, weight_shape, inner, 4, fan_in);
+    return add_bias(build, name, basin_graph_conv_input(build->graph, x, weight, shape, conv),
+                    shape.channels, fan_in);
 }
 
 basin_value basin__layer_linear(basin__build *build, const char *name, basin_value x, int outputs,
@@ -171,7 +185,7 @@ basin_value basin__layer_linear(basin__build *build, const char *name, basin_val
                                  name, shape.height, shape.width, shape.channels);
     }
     shape.outer = outputs;
-    basin_value weight = layer_weight(build, name, shape, inner, 2);
+    basin_value weight = layer_weight(build, name, shape, inner, 2, basin_shape_count(inner));
     return add_bias(build, name, basin_graph_linear(build->graph, x, weight), outputs,
                     basin_shape_count(inner));
 }

@@ -44,6 +44,7 @@ typedef struct basin__build {
     basin_graph *graph;
     basin__parameters *parameters; /* grown on the first build, looked up on later ones */
     bool spectral_norm;
+    double start_scale; /* layers start in so much of their usual range: 0: at zero */
     /* What x is taken under: scalars of the graph, BASIN_NO_VALUE where the network takes none. A
        label is the index of a class, or class_count for "not given". */
     basin_value noise_level, label;
@@ -55,6 +56,12 @@ typedef struct basin__build {
 /** Layers. Each makes or finds "<name>.weight" and "<name>.bias" with PyTorch's default start. */
 basin_value basin__layer_conv(basin__build *build, const char *name, basin_value x, int outputs,
                               int kernel, basin_conv conv);
+/**
+ * The adjoint of a convolution, from x to an image of `shape`: PyTorch's ConvTranspose2d, whose
+ * weight is [inputs, outputs, kernel, kernel].
+ */
+basin_value basin__layer_conv_up(basin__build *build, const char *name, basin_value x,
+                                 basin_shape shape, int kernel, basin_conv conv);
 /** On a vector; `inner` is the image that was flattened into it ([height, width, channels]). */
 basin_value basin__layer_linear(basin__build *build, const char *name, basin_value x, int outputs,
                                 basin_shape inner);

@@ -6,6 +6,7 @@
 #include "objective/objective.h"
 #include "backend/cpu/kernels.h"
 #include "rng/philox.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -229,6 +230,31 @@ float *basin__loss_find(const basin__loss *loss, const char *name) {
     return NULL;
 }
 
+/** The x below which a share p of standard normals lies: bisection of Φ, at rounding's end. */
+static double normal_quantile(double p) {
+    double low = -9, high = 9;
+    for (int i = 0; i < 60; i++) {
+        double middle = 0.5 * (low + high);
+        if (0.5 * erfc(-middle * 0.7071067811865476) < p)
+            low = middle;
+        else
+            high = middle;
+    }
+    return 0.5 * (low + high);
+}
+
+/** Example i takes the quantile (i + u) / batch, all with one u: the order of a batch is random. */
+static void fill_spread(const basin__loss *loss, const basin__loss_input *source,
+                        const basin__cpu_kernels *kernels, const basin__draw *at) {
+    float u[1];
+    kernels->uniform(u, 1, at);
+    for (int64_t i = 0; i < loss->batch; i++) {
+        double quantile = ((double)i + (double)u[0]) / (double)loss->batch;
+        source->data[i] =
+            (float)(source->kind == BASIN__SOURCE_SPREAD ? quantile : normal_quantile(quantile));
+    }
+}
+
 void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t attempt) {
     const basin__cpu_kernels *kernels =
         basin__cpu_kernels_for(basin__context_isa(loss->energy->context));
@@ -239,6 +265,8 @@ void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t 
         at.chain = (uint32_t)s << SOURCE_BITS;
         if (source->kind == BASIN__SOURCE_NORMAL)
             kernels->normal(source->data, loss->batch, source->size, &at);
+        if (source->kind == BASIN__SOURCE_SPREAD || source->kind == BASIN__SOURCE_SPREAD_NORMAL)
+            fill_spread(loss, source, kernels, &at);
         if (source->kind != BASIN__SOURCE_UNIFORM && source->kind != BASIN__SOURCE_SIGN)
             continue;
         for (int64_t i = 0; i < loss->batch; i++, at.chain++)

@@ -22,7 +22,11 @@ typedef enum basin__source_kind {
     BASIN__SOURCE_LABEL,    /* the example's class, a scalar */
     BASIN__SOURCE_NORMAL,   /* standard normals */
     BASIN__SOURCE_UNIFORM,  /* uniform in [0, 1) */
-    BASIN__SOURCE_SIGN      /* -1 or 1, equally likely */
+    /* A number that is uniform, or normal, by itself, and whose quantiles lie evenly over the
+       batch: a mean over noise levels then varies less (Kingma et al., 2021, appendix I) */
+    BASIN__SOURCE_SPREAD,
+    BASIN__SOURCE_SPREAD_NORMAL,
+    BASIN__SOURCE_SIGN /* -1 or 1, equally likely */
 } basin__source_kind;
 
 #define BASIN__LOSS_SOURCES_MAX 16

@@ -198,6 +198,13 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
     BASIN_TRY(basin__loss_create(trainer->config.objective,
                                  trainer->config.groups[BASIN__GROUP_OBJECTIVE].values,
                                  trainer->energy, trainer->batch, &trainer->loss));
+    if (basin__loss_find(trainer->loss, "label") != NULL &&
+        basin_data_describe(trainer->data)->class_count != trainer->energy->condition.class_count)
+        return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
+                           "the network takes one of %d classes and %s has %d: set --classes",
+                           trainer->energy->condition.class_count,
+                           basin_data_describe(trainer->data)->name,
+                           basin_data_describe(trainer->data)->class_count);
     BASIN_TRY(list_trained(trainer));
     BASIN_TRY(basin__batches_init(trainer->context, &trainer->batches, trainer->data,
                                   (uint64_t)train->seed));
