@@ -62,6 +62,8 @@ typedef struct basin__objective_def {
     basin__objective_values (*build)(const void *options, basin__loss *loss, basin_graph *graph);
     /** The lowest and highest noise level trained at. NULL: the objective has none. */
     void (*noise_levels)(const void *options, double *low, double *high);
+    /** Standard deviation of noise on the data whose density the model learns. NULL: none. */
+    double (*data_noise)(const void *options);
 } basin__objective_def;
 
 extern const basin__objective_def *const basin__objectives[];

@@ -4,6 +4,7 @@
  * parameters), the loss's plan, the optimiser's slots and the replay buffer.
  */
 #include "train/trainer.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -306,6 +307,11 @@ static basin_status note_energy(basin__trainer *trainer, basin_energy *energy) {
         BASIN_TRY(basin__energy_note(energy, "noise_level_high", "%.17g", high));
         BASIN_TRY(basin__energy_set_condition(energy, low, -1));
     }
+    if (config->objective->data_noise != NULL)
+        BASIN_TRY(basin__energy_note(
+            energy, "data_noise_level", "%.17g",
+            hypot(config->train.data_noise,
+                  config->objective->data_noise(config->groups[BASIN__GROUP_OBJECTIVE].values))));
     BASIN_TRY(basin__energy_note(energy, "range_low", "%.9g", (double)trainer->low));
     BASIN_TRY(basin__energy_note(energy, "range_high", "%.9g", (double)trainer->high));
     BASIN_TRY(basin__energy_note(energy, "temperature", "%.17g", temperature.value));
