@@ -3,7 +3,7 @@
  * Energy discrepancy: the energy of an example against energies near it. A common step of noise and
  * one back again, x̃ᵢ = x + σ n + σ nᵢ, i = 1 … M, give
  *
- *     loss = log( w/M + (1/M) Σᵢ exp(E(x) − E(x̃ᵢ)) )               (Schröder et al., 2023, eq. 10)
+ *     loss = log( w/M + (1/M) Σᵢ exp(E(x) − E(x̃ᵢ)) )            (Schröder et al., 2023, section 3)
  *
  * No chains, no gradient to x, no normalising constant. Without w this is the log of a mean whose
  * bias at a finite M can send E to where it is flat; w > 0 bounds it from below. A small σ is score

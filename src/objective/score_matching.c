@@ -4,7 +4,7 @@
  * integration turns E‖s − ∇ log p_data‖², whose second score nobody knows, into a mean over the
  * data of
  *
- *     loss = tr ∇s + ½ ‖s‖² = −ΔE + ½ ‖∇E‖²                       (Hyvärinen, 2005, eq. 4)
+ *     loss = tr ∇s + ½ ‖s‖² = −ΔE + ½ ‖∇E‖²                       (Hyvärinen, 2005, theorem 1)
  *
  * plus a constant. No chains and no normalising constant: both terms are derivatives to x. The
  * Laplacian ΔE = Σᵢ ∂²E/∂xᵢ² takes one way back through ∇E for each dimension, which suits points;

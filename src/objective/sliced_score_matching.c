@@ -3,9 +3,9 @@
  * Score matching along random directions: with s = −∇ₓE and v of mean 0 and covariance 1, the trace
  * in −ΔE + ½ ‖∇E‖² is a mean of vᵀ∇s v, so that
  *
- *     loss = vᵀ∇s v + ½ (vᵀs)² = −vᵀ∇²E v + ½ (vᵀ∇E)²            (Song et al., 2019, eq. 7)
+ *     loss = vᵀ∇s v + ½ (vᵀs)² = −vᵀ∇²E v + ½ (vᵀ∇E)²          (Song et al., 2019, section 3)
  *
- * and, as E (vᵀs)² = ‖s‖² is known, with less variance (their eq. 8)
+ * and, as E (vᵀs)² = ‖s‖² is known, with less variance
  *
  *     loss = −vᵀ∇²E v + ½ ‖∇E‖²
  *

@@ -190,6 +190,24 @@ static basin_status check_parts(basin__trainer *trainer) {
     return basin__sampler_takes(config->sampler, trainer->energy);
 }
 
+static void get_example(const void *user, int64_t index, float *x) {
+    const basin__trainer *trainer = user;
+    basin__example_get(trainer->data, index, trainer->low, trainer->high, x);
+}
+
+static basin_status fit_loss(basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    const basin__examples examples = {.count = basin_data_describe(trainer->data)->count,
+                                      .size = trainer->size,
+                                      .noise_std = config->train.data_noise,
+                                      .get = get_example,
+                                      .user = trainer};
+    if (config->objective->fit == NULL)
+        return BASIN_OK;
+    return config->objective->fit(config->groups[BASIN__GROUP_OBJECTIVE].values, trainer->loss,
+                                  &examples);
+}
+
 static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings) {
     BASIN_TRY(configure(trainer, settings));
     const basin__train_values *train = &trainer->config.train;
@@ -206,6 +224,7 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
                            trainer->energy->condition.class_count,
                            basin_data_describe(trainer->data)->name,
                            basin_data_describe(trainer->data)->class_count);
+    BASIN_TRY(fit_loss(trainer));
     BASIN_TRY(list_trained(trainer));
     BASIN_TRY(basin__batches_init(trainer->context, &trainer->batches, trainer->data,
                                   (uint64_t)train->seed));
