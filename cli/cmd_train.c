@@ -9,6 +9,7 @@
 #include "progress.h"
 #include "train/describe.h"
 #include "train/loop.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
