@@ -9,6 +9,7 @@
 #include "progress.h"
 #include "train/describe.h"
 #include "train/loop.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -154,13 +155,21 @@ static basin_status dry_run(basin__command *command, const basin_train_options *
 
 /* ---- the verb ---- */
 
+/** One that the objective watches. */
+static void print_energy(const char *name, double energy) {
+    if (!isnan(energy))
+        printf("%s %.6g,", name, energy);
+}
+
 static void print_summary(const char *folder, const basin_train_progress *last,
                           basin_temperature temperature) {
     printf("run          %s\n", folder);
     printf("updates      %lld, roll-backs %d\n", (long long)last->update, last->roll_backs);
     printf("loss         %.6g\n", last->loss);
-    printf("energies     data %.6g, negatives %.6g, held-out %.6g, noise %.6g\n", last->energy_data,
-           last->energy_negative, last->energy_held_out, last->energy_noise);
+    printf("energies    ");
+    print_energy(" data", last->energy_data);
+    print_energy(" negatives", last->energy_negative);
+    printf(" held-out %.6g, noise %.6g\n", last->energy_held_out, last->energy_noise);
     printf("temperature  %.6g (%s)\n", temperature.value,
            temperature.is_exact ? "exact" : "nominal");
 }

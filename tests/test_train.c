@@ -177,6 +177,13 @@ static void test_resume_is_exact_without_a_buffer(void **state) {
     check_resume("{\"chain_start\": \"data\", \"average\": 0, \"range\": \"-1,1\"}");
 }
 
+static void test_resume_is_exact_without_chains(void **state) {
+    (void)state;
+    check_resume("{\"objective\": \"nce\", \"noise_components\": 2,"
+                 " \"noise_covariance\": \"diagonal\"}");
+    check_resume("{\"objective\": \"denoising-score-matching\"}"); /* watches no energies */
+}
+
 static void test_threads_change_nothing(void **state) {
     (void)state;
     char root[64], one[96], two[96], five[96];
@@ -770,6 +777,7 @@ int main(void) {
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_resume_is_exact_with_a_queue),
         cmocka_unit_test(test_resume_is_exact_without_a_buffer),
+        cmocka_unit_test(test_resume_is_exact_without_chains),
         cmocka_unit_test(test_folders_in_the_way),
         cmocka_unit_test(test_every_allocation_may_fail),
         cmocka_unit_test(test_a_full_disk_leaves_the_last_checkpoint),

@@ -7,7 +7,8 @@
  *   sign "low-is-likely"                      written by save
  *   noise_level_low, noise_level_high (of networks that take one),
  *   temperature, temperature_exact "true"|"false", sampler, sampler_options (JSON object),
- *   range_low, range_high (of the values the network takes), data (the training set)
+ *   range_low, range_high (of the values the network takes), data (the training set),
+ *   data_noise_level (of noise on the data, where it is its density that was learnt)
  *                                             noted by training
  * and any others, which are kept as they are.
  */

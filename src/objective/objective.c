@@ -109,10 +109,14 @@ static basin_status alloc_sources(basin__loss *loss) {
     for (int i = 0; i < loss->source_count; i++) {
         basin__loss_input *source = &loss->sources[i];
         source->input = basin__plan_input(loss->plan, source->name);
-        source->data = basin__alloc_array(
-            loss->energy->context, (size_t)loss->batch * (size_t)source->size, sizeof(float));
+        const bool is_fitted = source->kind == BASIN__SOURCE_FITTED;
+        const size_t rows = is_fitted ? 1 : (size_t)loss->batch;
+        source->data =
+            basin__alloc_array(loss->energy->context, rows * (size_t)source->size, sizeof(float));
         if (source->data == NULL)
             return BASIN_ERROR_MEMORY;
+        if (is_fitted)
+            basin__plan_bind(loss->plan, source->name, source->data);
     }
     return BASIN_OK;
 }
@@ -208,7 +212,8 @@ basin_value basin__loss_source(basin__loss *loss, basin__source_kind kind, const
         snprintf(source->name, sizeof source->name, "%s", name);
         loss->source_count++;
     }
-    return basin_graph_input(loss->graph, name, shape);
+    return kind == BASIN__SOURCE_FITTED ? basin_graph_setting(loss->graph, name, shape)
+                                        : basin_graph_input(loss->graph, name, shape);
 }
 
 basin_value basin__loss_data(basin__loss *loss) {

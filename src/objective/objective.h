@@ -26,7 +26,8 @@ typedef enum basin__source_kind {
        batch: a mean over noise levels then varies less (Kingma et al., 2021, appendix I) */
     BASIN__SOURCE_SPREAD,
     BASIN__SOURCE_SPREAD_NORMAL,
-    BASIN__SOURCE_SIGN /* -1 or 1, equally likely */
+    BASIN__SOURCE_SIGN,  /* -1 or 1, equally likely */
+    BASIN__SOURCE_FITTED /* the same for all examples: filled once, by the objective's fit */
 } basin__source_kind;
 
 #define BASIN__LOSS_SOURCES_MAX 16
@@ -38,6 +39,14 @@ typedef struct basin__objective_values {
 } basin__objective_values;
 
 typedef struct basin__loss basin__loss;
+
+/** The training data as the model sees it, neither augmented nor noisy. */
+typedef struct basin__examples {
+    int64_t count, size;
+    double noise_std; /* of the noise that training adds to it */
+    void (*get)(const void *user, int64_t index, float *x);
+    const void *user;
+} basin__examples;
 
 /** What an objective needs, checked before anything is trained. */
 typedef enum basin__need {
@@ -62,19 +71,26 @@ typedef struct basin__objective_def {
     basin__objective_values (*build)(const void *options, basin__loss *loss, basin_graph *graph);
     /** The lowest and highest noise level trained at. NULL: the objective has none. */
     void (*noise_levels)(const void *options, double *low, double *high);
+    /** Standard deviation of noise on the data whose density the model learns. NULL: none. */
+    double (*data_noise)(const void *options);
+    /**
+     * Fill the loss's fitted sources from the data, before the first update; a resumed run fits
+     * again, so the same data must give the same bits. NULL: there are none.
+     */
+    basin_status (*fit)(const void *options, basin__loss *loss, const basin__examples *examples);
 } basin__objective_def;
 
 extern const basin__objective_def *const basin__objectives[];
 extern const int basin__objective_count;
 const basin__objective_def *basin__objective_find(const char *name);
 
-/** A per-example input of a loss. */
+/** An input of a loss: per example, or fitted. */
 typedef struct basin__loss_input {
     basin__source_kind kind;
     char name[32];
     int64_t size; /* numbers an example */
-    int input;    /* of the plan; -1: not used by it */
-    float *data;  /* [batch, size], the loss's */
+    int input;    /* of the plan; -1: not used by it, or fitted */
+    float *data;  /* [batch, size], fitted: [size]; the loss's */
 } basin__loss_input;
 
 /** A loss compiled for batches of a fixed size. */
@@ -112,7 +128,10 @@ basin__energy_values basin__loss_energy(basin__loss *loss, basin_value x, basin_
 
 /* ---- running ---- */
 
-/** The room of a source by name, [batch, size], to be filled before a run; NULL: there is none. */
+/**
+ * The room of a source by name, [batch, size], fitted: [size], to be filled before a run; NULL:
+ * there is none.
+ */
 float *basin__loss_find(const basin__loss *loss, const char *name);
 /**
  * Fill all sources of random numbers for update `draw` (each a pure function of seed, draw,

@@ -142,8 +142,10 @@ basin_status basin__report_interval(basin__trainer *trainer, basin_train_progres
     measure_pace(trainer, now);
     progress->is_report = true;
     progress->loss = meter->loss / n;
-    progress->energy_data = meter->energy_data / n;
-    progress->energy_negative = meter->energy_negative / n;
+    progress->energy_data =
+        trainer->loss->energy_data != NULL ? meter->energy_data / n : (double)NAN;
+    progress->energy_negative =
+        trainer->loss->energy_negative != NULL ? meter->energy_negative / n : (double)NAN;
     progress->gradient_norm = meter->gradient_norm_parameter / n;
     progress->roll_backs = trainer->progress.roll_backs;
     progress->updates_per_second = trainer->updates_per_second;

@@ -4,6 +4,7 @@
  * parameters), the loss's plan, the optimiser's slots and the replay buffer.
  */
 #include "train/trainer.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,24 @@ static basin_status check_parts(basin__trainer *trainer) {
     return basin__sampler_takes(config->sampler, trainer->energy);
 }
 
+static void get_example(const void *user, int64_t index, float *x) {
+    const basin__trainer *trainer = user;
+    basin__example_get(trainer->data, index, trainer->low, trainer->high, x);
+}
+
+static basin_status fit_loss(basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    const basin__examples examples = {.count = basin_data_describe(trainer->data)->count,
+                                      .size = trainer->size,
+                                      .noise_std = config->train.data_noise,
+                                      .get = get_example,
+                                      .user = trainer};
+    if (config->objective->fit == NULL)
+        return BASIN_OK;
+    return config->objective->fit(config->groups[BASIN__GROUP_OBJECTIVE].values, trainer->loss,
+                                  &examples);
+}
+
 static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings) {
     BASIN_TRY(configure(trainer, settings));
     const basin__train_values *train = &trainer->config.train;
@@ -205,6 +224,7 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
                            trainer->energy->condition.class_count,
                            basin_data_describe(trainer->data)->name,
                            basin_data_describe(trainer->data)->class_count);
+    BASIN_TRY(fit_loss(trainer));
     BASIN_TRY(list_trained(trainer));
     BASIN_TRY(basin__batches_init(trainer->context, &trainer->batches, trainer->data,
                                   (uint64_t)train->seed));
@@ -306,6 +326,11 @@ static basin_status note_energy(basin__trainer *trainer, basin_energy *energy) {
         BASIN_TRY(basin__energy_note(energy, "noise_level_high", "%.17g", high));
         BASIN_TRY(basin__energy_set_condition(energy, low, -1));
     }
+    if (config->objective->data_noise != NULL)
+        BASIN_TRY(basin__energy_note(
+            energy, "data_noise_level", "%.17g",
+            hypot(config->train.data_noise,
+                  config->objective->data_noise(config->groups[BASIN__GROUP_OBJECTIVE].values))));
     BASIN_TRY(basin__energy_note(energy, "range_low", "%.9g", (double)trainer->low));
     BASIN_TRY(basin__energy_note(energy, "range_high", "%.9g", (double)trainer->high));
     BASIN_TRY(basin__energy_note(energy, "temperature", "%.17g", temperature.value));

@@ -149,8 +149,9 @@ static basin_status measure_loss(basin__trainer *trainer, double *gradient_norm)
     *gradient_norm = norm_of_gradient(trainer);
     basin__meter *meter = &trainer->progress.meter;
     meter->loss += loss;
-    meter->energy_data += data;
-    meter->energy_negative += negative;
+    /* Only what is there: a state file holds no NaN. */
+    meter->energy_data += of->energy_data != NULL ? data : 0;
+    meter->energy_negative += of->energy_negative != NULL ? negative : 0;
     meter->gradient_norm_parameter += *gradient_norm;
     double gap = negative - data, limit = trainer->config.train.gap_limit;
     bool has_gap = of->energy_data != NULL && of->energy_negative != NULL;

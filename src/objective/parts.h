@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What losses are put together from: values of a loss's graph that several objectives use.
+ */
+#ifndef BASIN_OBJECTIVE_PARTS_H
+#define BASIN_OBJECTIVE_PARTS_H
+
+#include "objective/objective.h"
+
+/**
+ * ∇ₓE at a point of the graph, which must depend on no parameter; noise_level and label may be
+ * BASIN_NO_VALUE. A later gradient to parameters flows through it (a second derivative), one to x
+ * does only where x is a source: of a value that was computed it is not asked.
+ */
+basin_value basin__loss_gradient(basin__loss *loss, basin_value x, basin_value noise_level,
+                                 basin_value label);
+/** The example's class, where the network takes one; else BASIN_NO_VALUE. */
+basin_value basin__loss_label(basin__loss *loss);
+/** E of an example, or of what stands for one, under the example's class. */
+basin_value basin__loss_energy_of(basin__loss *loss, basin_value x);
+
+/** Copy `index` of a source that holds `count` examples' worth of numbers, shaped like x. */
+basin_value basin__loss_copy(basin__loss *loss, basin__source_kind kind, const char *name,
+                             int64_t count, int64_t index);
+/** Scalars side by side: a vector of `count`, which may come as BASIN_NO_VALUE after an error. */
+basin_value basin__graph_gather(basin_graph *graph, const basin_value *scalars, int64_t count);
+/** ‖x‖² and ⟨a, b⟩, scalars. */
+basin_value basin__graph_norm2(basin_graph *graph, basin_value x);
+basin_value basin__graph_dot(basin_graph *graph, basin_value a, basin_value b);
+
+#endif
