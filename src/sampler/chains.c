@@ -12,13 +12,15 @@ typedef struct chains {
     const basin__cpu_kernels *kernels;
     float *x;
     int64_t n, size, tiles;
-    int largest;               /* tile */
-    float *gradients, *noises; /* [workers, largest, size] */
-    float *scratch;            /* [workers, the sampler's count, largest, size] */
-    float *levels;             /* [workers, largest] */
-    double *energies;          /* [workers, largest] */
-    double *norms;             /* [n] */
-    bool *diverged;            /* [tiles] */
+    int largest;                 /* tile */
+    float *gradients, *noises;   /* [workers, largest, size] */
+    float *scratch;              /* [workers, the sampler's count, largest, size] */
+    float *levels;               /* [workers, largest] */
+    float *no_labels;            /* [largest] */
+    double *energies;            /* [workers, 2, largest] */
+    double *numbers;             /* [workers, the sampler's count, largest] */
+    double *norms;               /* [n] */
+    bool *diverged, *unfinished; /* [tiles] */
 } chains;
 
 static int64_t first_of(const chains *all, int64_t tile) { return tile * all->n / all->tiles; }
@@ -33,7 +35,10 @@ static void run_tile(void *user, int64_t index, int worker) {
         .scratch = all->scratch + scratch * all->run->sampler->scratch_count * all->size,
         .noise_levels = all->levels + scratch,
         .labels = all->run->labels ? all->run->labels + first : NULL,
-        .energies = all->energies + scratch,
+        .no_labels = all->no_labels,
+        .energies = all->energies + 2 * scratch,
+        .spare_energies = all->energies + 2 * scratch + all->largest,
+        .numbers = all->numbers + scratch * all->run->sampler->number_count,
         .gradient_norms = all->norms + first,
         .n = (int)(first_of(all, index + 1) - first),
         .size = all->size,
@@ -45,6 +50,7 @@ static void run_tile(void *user, int64_t index, int worker) {
     };
     all->run->sampler->run(all->run->options, all->kernels, all->run->energy, &tile);
     all->diverged[index] = tile.is_diverged;
+    all->unfinished[index] = tile.is_unfinished;
 }
 
 static void free_chains(basin_context *context, chains *all) {
@@ -52,9 +58,12 @@ static void free_chains(basin_context *context, chains *all) {
     basin__free(context, all->noises);
     basin__free(context, all->scratch);
     basin__free(context, all->levels);
+    basin__free(context, all->no_labels);
     basin__free(context, all->energies);
+    basin__free(context, all->numbers);
     basin__free(context, all->norms);
     basin__free(context, all->diverged);
+    basin__free(context, all->unfinished);
 }
 
 static basin_status alloc_chains(basin_context *context, chains *all) {
@@ -66,12 +75,20 @@ static basin_status alloc_chains(basin_context *context, chains *all) {
         context, rows * (size_t)all->size * (size_t)all->run->sampler->scratch_count + 1,
         sizeof(float));
     all->levels = basin__alloc_array(context, rows, sizeof(float));
-    all->energies = basin__alloc_array(context, rows, sizeof(double));
+    all->no_labels = basin__alloc_array(context, (size_t)all->largest, sizeof(float));
+    all->energies = basin__alloc_array(context, 2 * rows, sizeof(double));
+    all->numbers = basin__alloc_array(context, rows * (size_t)all->run->sampler->number_count + 1,
+                                      sizeof(double));
     all->norms = basin__alloc_array(context, (size_t)all->n, sizeof(double));
     all->diverged = basin__alloc_array(context, (size_t)all->tiles, sizeof(bool));
+    all->unfinished = basin__alloc_array(context, (size_t)all->tiles, sizeof(bool));
     if (all->gradients == NULL || all->noises == NULL || all->scratch == NULL ||
-        all->levels == NULL || all->energies == NULL || all->norms == NULL || all->diverged == NULL)
+        all->levels == NULL || all->no_labels == NULL || all->energies == NULL ||
+        all->numbers == NULL || all->norms == NULL || all->diverged == NULL ||
+        all->unfinished == NULL)
         return BASIN_ERROR_MEMORY;
+    for (int i = 0; i < all->largest; i++)
+        all->no_labels[i] = (float)all->run->energy->condition.class_count;
     return BASIN_OK;
 }
 
@@ -82,6 +99,24 @@ static void cut(chains *all, int tile, int workers) {
     tiles = (tiles + workers - 1) / workers * workers;
     all->tiles = tiles < all->n ? tiles : all->n;
     all->largest = (int)((all->n + all->tiles - 1) / all->tiles);
+}
+
+/** The first tile that did not come to its end names the error. */
+static basin_status judge(basin_context *context, const chains *all) {
+    for (int64_t i = 0; i < all->tiles; i++) {
+        const long long first = first_of(all, i), last = first_of(all, i + 1) - 1;
+        if (all->diverged[i])
+            return basin__fail(context, BASIN_ERROR_DIVERGED,
+                               "the energy's gradient became non-finite in chains %lld to %lld; "
+                               "take a smaller step-size or clip the gradient",
+                               first, last);
+        if (all->unfinished[i])
+            return basin__fail(context, BASIN_ERROR_DIVERGED,
+                               "of chains %lld to %lld some need more evaluations than "
+                               "evaluations-max; give more, or allow larger errors",
+                               first, last);
+    }
+    return BASIN_OK;
 }
 
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
@@ -104,13 +139,7 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
             norm_sum += all.norms[i];
         int64_t steps = run->sampler->steps(run->options);
         run->gradient_norm = steps > 0 ? norm_sum / ((double)steps * (double)n) : 0;
-        for (int64_t i = all.tiles - 1; i >= 0; i--)
-            if (all.diverged[i])
-                status =
-                    basin__fail(context, BASIN_ERROR_DIVERGED,
-                                "the energy's gradient became non-finite in chains %lld to %lld; "
-                                "take a smaller step-size or clip the gradient",
-                                (long long)first_of(&all, i), (long long)first_of(&all, i + 1) - 1);
+        status = judge(context, &all);
     }
     free_chains(context, &all);
     return status;

@@ -24,7 +24,7 @@ const basin__sampler_def *basin__sampler_find(const char *name) {
     return NULL;
 }
 
-static void set_unless_given(basin__option_group *group, const char *name, double number) {
+void basin__sampler_set_unless_given(basin__option_group *group, const char *name, double number) {
     const basin__option *option = basin__option_find(group, 1, name, NULL);
     if (option == NULL)
         return;
@@ -33,8 +33,8 @@ static void set_unless_given(basin__option_group *group, const char *name, doubl
 }
 
 void basin__sampler_range(basin__option_group *group, double low, double high) {
-    set_unless_given(group, "box-low", low);
-    set_unless_given(group, "box-high", high);
+    basin__sampler_set_unless_given(group, "box-low", low);
+    basin__sampler_set_unless_given(group, "box-high", high);
 }
 
 static double number_at(const basin__option_group *group, size_t i) {
