@@ -17,7 +17,7 @@
 enum { MIXTURE_SIZE_MAX = 64, MIXTURE_PARTS_MAX = 3 };
 
 typedef struct mixture {
-    int size, count;
+    int size, count; /* no parts: E = 0 */
     double weight[MIXTURE_PARTS_MAX];
     double mean[MIXTURE_PARTS_MAX]; /* of every coordinate */
     double std[MIXTURE_PARTS_MAX];
@@ -37,6 +37,11 @@ static inline double mixture_part(const mixture *of, const float *x, int k, doub
 
 static inline double mixture_energy(const mixture *of, const float *x, double sigma, int label,
                                     float *gradient) {
+    if (of->count == 0) {
+        for (int j = 0; gradient != NULL && j < of->size; j++)
+            gradient[j] = 0;
+        return 0;
+    }
     double parts[MIXTURE_PARTS_MAX], factor[MIXTURE_PARTS_MAX], least = INFINITY, sum = 0;
     for (int k = 0; k < of->count; k++) {
         parts[k] = mixture_part(of, x, k, sigma, &factor[k]) - log(of->weight[k]);

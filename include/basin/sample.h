@@ -26,6 +26,9 @@ typedef struct basin_sample_options {
     int class_label;    /**< -1: none, which is what init sets */
     double noise_level; /**< of energies that take one, for samplers that walk at one level; 0: the
                              lowest that the energy was trained at */
+    /** Out, where not NULL: the share of proposed moves that were accepted, by samplers that may
+        reject; else NaN. */
+    double *acceptance;
 } basin_sample_options;
 
 BASIN_API void basin_sample_options_init(basin_sample_options *options);

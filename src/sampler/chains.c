@@ -7,20 +7,26 @@
  */
 #include "sampler/sampler.h"
 
+/** How a tile ended. */
+typedef struct outcome {
+    bool is_diverged, is_unfinished;
+    int64_t proposed, accepted;
+} outcome;
+
 typedef struct chains {
     const basin__chain_run *run;
     const basin__cpu_kernels *kernels;
     float *x;
     int64_t n, size, tiles;
-    int largest;                 /* tile */
-    float *gradients, *noises;   /* [workers, largest, size] */
-    float *scratch;              /* [workers, the sampler's count, largest, size] */
-    float *levels;               /* [workers, largest] */
-    float *no_labels;            /* [largest] */
-    double *energies;            /* [workers, 2, largest] */
-    double *numbers;             /* [workers, the sampler's count, largest] */
-    double *norms;               /* [n] */
-    bool *diverged, *unfinished; /* [tiles] */
+    int largest;               /* tile */
+    float *gradients, *noises; /* [workers, largest, size] */
+    float *scratch;            /* [workers, the sampler's count, largest, size] */
+    float *levels;             /* [workers, largest] */
+    float *no_labels;          /* [largest] */
+    double *energies;          /* [workers, 2, largest] */
+    double *numbers;           /* [workers, the sampler's count, largest] */
+    double *norms;             /* [n] */
+    outcome *outcomes;         /* [tiles] */
 } chains;
 
 static int64_t first_of(const chains *all, int64_t tile) { return tile * all->n / all->tiles; }
@@ -49,8 +55,8 @@ static void run_tile(void *user, int64_t index, int worker) {
         .worker = worker,
     };
     all->run->sampler->run(all->run->options, all->kernels, all->run->energy, &tile);
-    all->diverged[index] = tile.is_diverged;
-    all->unfinished[index] = tile.is_unfinished;
+    all->outcomes[index] =
+        (outcome){tile.is_diverged, tile.is_unfinished, tile.proposed, tile.accepted};
 }
 
 static void free_chains(basin_context *context, chains *all) {
@@ -62,8 +68,7 @@ static void free_chains(basin_context *context, chains *all) {
     basin__free(context, all->energies);
     basin__free(context, all->numbers);
     basin__free(context, all->norms);
-    basin__free(context, all->diverged);
-    basin__free(context, all->unfinished);
+    basin__free(context, all->outcomes);
 }
 
 static basin_status alloc_chains(basin_context *context, chains *all) {
@@ -80,12 +85,10 @@ static basin_status alloc_chains(basin_context *context, chains *all) {
     all->numbers = basin__alloc_array(context, rows * (size_t)all->run->sampler->number_count + 1,
                                       sizeof(double));
     all->norms = basin__alloc_array(context, (size_t)all->n, sizeof(double));
-    all->diverged = basin__alloc_array(context, (size_t)all->tiles, sizeof(bool));
-    all->unfinished = basin__alloc_array(context, (size_t)all->tiles, sizeof(bool));
+    all->outcomes = basin__alloc_array(context, (size_t)all->tiles, sizeof(outcome));
     if (all->gradients == NULL || all->noises == NULL || all->scratch == NULL ||
         all->levels == NULL || all->no_labels == NULL || all->energies == NULL ||
-        all->numbers == NULL || all->norms == NULL || all->diverged == NULL ||
-        all->unfinished == NULL)
+        all->numbers == NULL || all->norms == NULL || all->outcomes == NULL)
         return BASIN_ERROR_MEMORY;
     for (int i = 0; i < all->largest; i++)
         all->no_labels[i] = (float)all->run->energy->condition.class_count;
@@ -105,12 +108,12 @@ static void cut(chains *all, int tile, int workers) {
 static basin_status judge(basin_context *context, const chains *all) {
     for (int64_t i = 0; i < all->tiles; i++) {
         const long long first = first_of(all, i), last = first_of(all, i + 1) - 1;
-        if (all->diverged[i])
+        if (all->outcomes[i].is_diverged)
             return basin__fail(context, BASIN_ERROR_DIVERGED,
                                "the energy's gradient became non-finite in chains %lld to %lld; "
                                "take a smaller step-size or clip the gradient",
                                first, last);
-        if (all->unfinished[i])
+        if (all->outcomes[i].is_unfinished)
             return basin__fail(context, BASIN_ERROR_DIVERGED,
                                "of chains %lld to %lld some need more evaluations than "
                                "evaluations-max; give more, or allow larger errors",
@@ -122,6 +125,7 @@ static basin_status judge(basin_context *context, const chains *all) {
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
     basin_context *context = run->energy->context;
     run->gradient_norm = 0;
+    run->acceptance = (double)NAN;
     if (n < 1)
         return BASIN_OK;
     BASIN_TRY(basin__energy_ready(run->energy));
@@ -139,6 +143,13 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
             norm_sum += all.norms[i];
         int64_t steps = run->sampler->steps(run->options);
         run->gradient_norm = steps > 0 ? norm_sum / ((double)steps * (double)n) : 0;
+        int64_t proposed = 0, accepted = 0;
+        for (int64_t i = 0; i < all.tiles; i++) {
+            proposed += all.outcomes[i].proposed;
+            accepted += all.outcomes[i].accepted;
+        }
+        if (proposed > 0)
+            run->acceptance = (double)accepted / (double)proposed;
         status = judge(context, &all);
     }
     free_chains(context, &all);

@@ -19,7 +19,6 @@
  */
 #include "sampler/levels.h"
 #include <math.h>
-#include <string.h>
 
 #define HALF_PI 1.57079632679489661923
 #define BETA_LOW 0.1
@@ -28,7 +27,8 @@
 enum { KARRAS, GEOMETRIC, LINEAR, COSINE };
 enum { BOX_NONE, BOX_CLAMP };
 
-basin_status basin__levels_check(basin_context *context, const basin__levels *levels) {
+basin_status basin__levels_check(basin_context *context, void *options) {
+    const basin__levels *levels = options;
     if (!(levels->sigma_min < levels->sigma_max))
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "sigma-min %g is not below sigma-max %g: levels go down",
@@ -80,13 +80,19 @@ double basin__level(const basin__levels *levels, int64_t i) {
     return level_at(levels, from + (to - from) * ((double)i / (double)(levels->count - 1)));
 }
 
-basin__chain_start basin__levels_start(const basin__levels *levels) {
+static bool is_guided(const basin__levels *levels) {
+    return levels->guidance < 0 || levels->guidance > 0;
+}
+
+basin__chain_start basin__levels_start(const void *options) {
+    const basin__levels *levels = options;
     return (basin__chain_start){.is_normal = true, .std = levels->sigma_max};
 }
 
-basin_temperature basin__levels_temperature(const basin__levels *levels) {
-    bool is_guided = levels->guidance < 0 || levels->guidance > 0;
-    return (basin_temperature){.value = 1, .is_exact = !is_guided && levels->box == BOX_NONE};
+basin_temperature basin__levels_temperature(const void *options) {
+    const basin__levels *levels = options;
+    return (basin_temperature){.value = 1,
+                               .is_exact = !is_guided(levels) && levels->box == BOX_NONE};
 }
 
 void basin__levels_set(basin__option_group *group, double low, double high) {
@@ -94,9 +100,9 @@ void basin__levels_set(basin__option_group *group, double low, double high) {
     basin__sampler_set_unless_given(group, "sigma-max", high);
 }
 
-basin_status basin__levels_fit(const basin__levels *levels, const basin_energy *energy,
-                               bool has_class) {
-    if (!(levels->guidance < 0 || levels->guidance > 0))
+basin_status basin__levels_fit(const void *options, const basin_energy *energy, bool has_class) {
+    const basin__levels *levels = options;
+    if (!is_guided(levels))
         return BASIN_OK;
     if (energy->condition.class_count == 0)
         return basin__fail(energy->context, BASIN_ERROR_CONFIG,
@@ -123,22 +129,33 @@ static void guide(const basin__levels *levels, const basin__cpu_kernels *kernels
         tile->energies[i] += weight * (tile->energies[i] - tile->spare_energies[i]);
 }
 
-bool basin__level_gradient(const basin__levels *levels, const basin__cpu_kernels *kernels,
+static double norm_of(const basin__cpu_kernels *kernels, const basin__chain_tile *tile, int chain) {
+    const float *gradient = tile->gradient + chain * tile->size;
+    return sqrt(kernels->dot(gradient, gradient, tile->size));
+}
+
+void basin__level_evaluate(const basin__levels *levels, const basin__cpu_kernels *kernels,
                            basin_energy *energy, basin__chain_tile *tile, const float *x,
                            double sigma) {
-    const basin__points points = {.x = x, .noise_level = tile->noise_levels, .label = tile->labels};
+    const basin__points points = {
+        .x = x, .noise_level = levels != NULL ? tile->noise_levels : NULL, .label = tile->labels};
     for (int i = 0; sigma > 0 && i < tile->n; i++)
         tile->noise_levels[i] = (float)sigma;
     basin__energy_step_tile(energy, tile->worker, tile->n, &points, tile->energies, tile->gradient);
-    if (levels->guidance < 0 || levels->guidance > 0)
+    if (levels != NULL && is_guided(levels))
         guide(levels, kernels, energy, tile, points);
     for (int i = 0; i < tile->n; i++) {
-        const float *gradient = tile->gradient + i * tile->size;
-        const double norm = sqrt(kernels->dot(gradient, gradient, tile->size));
-        tile->gradient_norms[i] += norm;
-        if (!isfinite(norm))
-            tile->is_diverged = true;
+        const double norm = norm_of(kernels, tile, i);
+        tile->gradient_norms[i] += isfinite(norm) ? norm : 0;
     }
+}
+
+bool basin__level_gradient(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                           basin_energy *energy, basin__chain_tile *tile, const float *x,
+                           double sigma) {
+    basin__level_evaluate(levels, kernels, energy, tile, x, sigma);
+    if (!kernels->all_finite(tile->gradient, tile->n * tile->size))
+        tile->is_diverged = true;
     return !tile->is_diverged;
 }
 

@@ -9,6 +9,7 @@
 
 #include "sampler/sampler.h"
 
+/** The first field, named `levels`, of these samplers' options. */
 typedef struct basin__levels {
     int64_t schedule, count;
     double sigma_max, sigma_min, rho;
@@ -18,101 +19,59 @@ typedef struct basin__levels {
 } basin__levels;
 
 /**
- * Rows of an option table for a struct with the field `basin__levels levels`, where AT(field) is
- * that struct's offsetof; `levels` is the default of their number, as text.
+ * Its rows of a sampler's option table, where AT(field) is the options' offsetof; the texts are the
+ * defaults of schedule and number of levels.
  */
-#define BASIN__LEVEL_ROWS(levels_text)                                                             \
-    {"schedule",                                                                                   \
-     BASIN__OPTION_CHOICE,                                                                         \
-     AT(levels.schedule),                                                                          \
-     "karras",                                                                                     \
-     0,                                                                                            \
-     0,                                                                                            \
-     "karras|geometric|linear|cosine",                                                             \
-     NULL,                                                                                         \
-     "Noise levels between sigma-max and sigma-min: evenly apart in sigma^(1/rho), in log sigma, " \
-     "or in the time of a variance-preserving process with linear rate or cosine signal"},         \
-        {"levels", BASIN__OPTION_INT, AT(levels.count),        levels_text, 1, 1e6,                \
-         NULL,     "levels",          "Number of noise levels"},                                   \
-        {"sigma-max",                                                                              \
-         BASIN__OPTION_FLOAT,                                                                      \
-         AT(levels.sigma_max),                                                                     \
-         "80",                                                                                     \
-         1e-6,                                                                                     \
-         1e6,                                                                                      \
-         NULL,                                                                                     \
-         NULL,                                                                                     \
-         "Highest noise level; by default the highest that the model was trained at"},             \
-        {"sigma-min",                                                                              \
-         BASIN__OPTION_FLOAT,                                                                      \
-         AT(levels.sigma_min),                                                                     \
-         "0.002",                                                                                  \
-         1e-6,                                                                                     \
-         1e6,                                                                                      \
-         NULL,                                                                                     \
-         NULL,                                                                                     \
-         "Lowest noise level; by default the lowest that the model was trained at"},               \
-        {"rho",                                                                                    \
-         BASIN__OPTION_FLOAT,                                                                      \
-         AT(levels.rho),                                                                           \
-         "7",                                                                                      \
-         1e-3,                                                                                     \
-         1e3,                                                                                      \
-         NULL,                                                                                     \
-         NULL,                                                                                     \
-         "Exponent of the schedule karras"},                                                       \
-        {"guidance",                                                                               \
-         BASIN__OPTION_FLOAT,                                                                      \
-         AT(levels.guidance),                                                                      \
-         "0",                                                                                      \
-         -1e3,                                                                                     \
-         1e3,                                                                                      \
-         NULL,                                                                                     \
-         NULL,                                                                                     \
-         "Walk (1 + guidance) E(x | class) - guidance E(x)"},                                      \
-        {"box",                                                                                    \
-         BASIN__OPTION_CHOICE,                                                                     \
-         AT(levels.box),                                                                           \
-         "none",                                                                                   \
-         0,                                                                                        \
-         0,                                                                                        \
-         "none|clamp",                                                                             \
-         NULL,                                                                                     \
-         "Clamp the samples to [box-low, box-high] at the end"},                                   \
-        {"box-low",                                                                                \
-         BASIN__OPTION_FLOAT,                                                                      \
-         AT(levels.box_low),                                                                       \
-         "0",                                                                                      \
-         -1e6,                                                                                     \
-         1e6,                                                                                      \
-         NULL,                                                                                     \
-         NULL,                                                                                     \
-         "Lower end of the box; by default the data's"},                                           \
-    {                                                                                              \
-        "box-high", BASIN__OPTION_FLOAT, AT(levels.box_high), "1", -1e6, 1e6, NULL, NULL,          \
-            "Upper end of the box; by default the data's"                                          \
-    }
+/* clang-format off */
+#define BASIN__LEVEL_ROWS(schedule_text, levels_text)                                             \
+    {"schedule", BASIN__OPTION_CHOICE, AT(levels.schedule), schedule_text, 0, 0,                  \
+     "karras|geometric|linear|cosine", NULL,                                                      \
+     "Noise levels between sigma-max and sigma-min: evenly apart in sigma^(1/rho), in log sigma, "\
+     "or in the time of a variance-preserving process with linear rate or cosine signal"},        \
+    {"levels", BASIN__OPTION_INT, AT(levels.count), levels_text, 1, 1e6, NULL, "levels",          \
+     "Number of noise levels"},                                                                   \
+    {"sigma-max", BASIN__OPTION_FLOAT, AT(levels.sigma_max), "80", 1e-6, 1e6, NULL, NULL,         \
+     "Highest noise level; by default the highest that the model was trained at"},                \
+    {"sigma-min", BASIN__OPTION_FLOAT, AT(levels.sigma_min), "0.002", 1e-6, 1e6, NULL, NULL,      \
+     "Lowest noise level; by default the lowest that the model was trained at"},                  \
+    {"rho", BASIN__OPTION_FLOAT, AT(levels.rho), "7", 1e-3, 1e3, NULL, NULL,                      \
+     "Exponent of the schedule karras"},                                                          \
+    {"guidance", BASIN__OPTION_FLOAT, AT(levels.guidance), "0", -1e3, 1e3, NULL, NULL,            \
+     "Walk (1 + guidance) E(x | class) - guidance E(x)"},                                         \
+    {"box", BASIN__OPTION_CHOICE, AT(levels.box), "none", 0, 0, "none|clamp", NULL,               \
+     "Clamp the samples to [box-low, box-high] at the end"},                                      \
+    {"box-low", BASIN__OPTION_FLOAT, AT(levels.box_low), "0", -1e6, 1e6, NULL, NULL,              \
+     "Lower end of the box; by default the data's"},                                              \
+    {"box-high", BASIN__OPTION_FLOAT, AT(levels.box_high), "1", -1e6, 1e6, NULL, NULL,            \
+     "Upper end of the box; by default the data's"}
+/* clang-format on */
 
-/** Whether the ends of levels and box are in order; BASIN_ERROR_CONFIG. */
-basin_status basin__levels_check(basin_context *context, const basin__levels *levels);
 /** σ_i, i = 0 … count; σ_count = 0. */
 double basin__level(const basin__levels *levels, int64_t i);
-/** Starts at σ_0: N(centre, σ_0²). */
-basin__chain_start basin__levels_start(const basin__levels *levels);
-/** T = 1; nominal under guidance, and where samples are clamped. */
-basin_temperature basin__levels_temperature(const basin__levels *levels);
-/** For a sampler's set_noise_levels. */
+
+/* What goes into a definition as it is: `options` begins with basin__levels. */
+
+/** check: ends of levels and box are in order. */
+basin_status basin__levels_check(basin_context *context, void *options);
+/** start: N(centre, σ_0²). */
+basin__chain_start basin__levels_start(const void *options);
+/** temperature: T = 1; nominal under guidance, and where samples are clamped. */
+basin_temperature basin__levels_temperature(const void *options);
+/** set_noise_levels */
 void basin__levels_set(basin__option_group *group, double low, double high);
-/** For a sampler's fits: guidance is towards a class. */
-basin_status basin__levels_fit(const basin__levels *levels, const basin_energy *energy,
-                               bool has_class);
+/** fit: guidance is towards a class. */
+basin_status basin__levels_fit(const void *options, const basin_energy *energy, bool has_class);
 
 /**
  * Evaluate the energy at points x [n, size], at the level σ, or at a level for each chain,
  * tile->noise_levels, where σ is 0: tile->gradient = ∇ₓE = −score and tile->energies = E, both with
- * guidance, of which the second evaluation goes to tile->noise and tile->spare_energies. Adds
- * |∇E| to the tile's norms. False: one is not finite, and the tile is marked so.
+ * guidance, of which the second evaluation goes to tile->noise and tile->spare_energies. Without
+ * `levels`, at the level of the energy's condition. Adds |∇E| to the tile's norms, where finite.
  */
+void basin__level_evaluate(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                           basin_energy *energy, basin__chain_tile *tile, const float *x,
+                           double sigma);
+/** The same; false where a gradient is not finite, and the tile is then marked as diverged. */
 bool basin__level_gradient(const basin__levels *levels, const basin__cpu_kernels *kernels,
                            basin_energy *energy, basin__chain_tile *tile, const float *x,
                            double sigma);

@@ -34,7 +34,7 @@ typedef struct ode_options {
 #define AT(field) offsetof(ode_options, field)
 
 static const basin__option ode_table[] = {
-    BASIN__LEVEL_ROWS("18"),
+    BASIN__LEVEL_ROWS("karras", "18"),
     {"method", BASIN__OPTION_CHOICE, AT(method), "heun", 0, 0, "heun|euler|rk45", NULL,
      "Order 2 or 1 from level to level, or 5 with steps of each chain's own between the ends"},
     {"churn", BASIN__OPTION_FLOAT, AT(churn), "0", 0, 1e6, NULL, NULL,
@@ -59,7 +59,7 @@ static basin_status ode_check(basin_context *context, void *values) {
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "churn %g is for the methods heun and euler, not for rk45",
                            options->churn);
-    return basin__levels_check(context, &options->levels);
+    return basin__levels_check(context, values);
 }
 
 /* ---- steps between levels ---- */
@@ -244,18 +244,6 @@ static int64_t ode_steps(const void *values) {
                                      : options->evaluations_max;
 }
 
-static basin_temperature ode_temperature(const void *values) {
-    return basin__levels_temperature(&((const ode_options *)values)->levels);
-}
-
-static basin__chain_start ode_start(const void *values) {
-    return basin__levels_start(&((const ode_options *)values)->levels);
-}
-
-static basin_status ode_fit(const void *values, const basin_energy *energy, bool has_class) {
-    return basin__levels_fit(&((const ode_options *)values)->levels, energy, has_class);
-}
-
 const basin__sampler_def basin__sampler_ode = {
     .name = "ode",
     .help = "the probability-flow ODE dx/dsigma = sigma dE/dx, by Euler, Heun (EDM) or rk45",
@@ -267,9 +255,9 @@ const basin__sampler_def basin__sampler_ode = {
     .number_count = PROGRESS_NUMBERS,
     .check = ode_check,
     .run = ode_run,
-    .temperature = ode_temperature,
+    .temperature = basin__levels_temperature,
     .steps = ode_steps,
-    .start = ode_start,
-    .fit = ode_fit,
+    .start = basin__levels_start,
+    .fit = basin__levels_fit,
     .set_noise_levels = basin__levels_set,
 };

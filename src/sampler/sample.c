@@ -5,6 +5,7 @@
  */
 #include "sampler/sampler.h"
 #include <basin/sample.h>
+#include <math.h>
 #include <string.h>
 
 void basin_sample_options_init(basin_sample_options *options) {
@@ -211,9 +212,14 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
     if (status == BASIN_OK)
         status = basin__sampler_check(energy->context, sampler, &group);
     if (status == BASIN_OK) {
-        basin__chain_run run = {
-            .sampler = sampler, .options = group.values, .energy = energy, .seed = options.seed};
+        basin__chain_run run = {.sampler = sampler,
+                                .options = group.values,
+                                .energy = energy,
+                                .seed = options.seed,
+                                .acceptance = (double)NAN};
         status = run_chains(energy, &options, &run, n, x);
+        if (options.acceptance != NULL)
+            *options.acceptance = run.acceptance;
         if (temperature != NULL)
             *temperature = sampler->temperature(group.values);
     }

@@ -31,9 +31,10 @@ typedef struct basin__chain_tile {
     uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
     uint16_t attempt;    /* a roll-back is a new attempt */
     int worker;
-    double *gradient_norms; /* [n]; the sampler adds each step's |dE/dx| */
-    bool is_diverged;       /* the sampler found a value that is not finite */
-    bool is_unfinished;     /* the sampler's bound on evaluations was reached before the end */
+    double *gradient_norms;     /* [n]; the sampler adds each step's |dE/dx| */
+    int64_t proposed, accepted; /* moves, over all chains, of samplers that may reject */
+    bool is_diverged;           /* the sampler found a value that is not finite */
+    bool is_unfinished;         /* the sampler's bound on evaluations was reached before the end */
 } basin__chain_tile;
 
 /** What a chain starts from. */
@@ -49,7 +50,8 @@ typedef struct basin__sampler_def {
     size_t option_count, options_bytes;
     bool needs_noise_level; /* of the energy; others walk at the level of its condition */
     int scratch_count, number_count;
-    /** Check that options do not contradict each other; may resolve "auto". */
+    /** Check that options do not contradict each other; may resolve "auto". NULL: they
+     * cannot. */
     basin_status (*check)(basin_context *context, void *options);
     /** Advance the tile by the options' number of steps. */
     void (*run)(const void *options, const basin__cpu_kernels *kernels, basin_energy *energy,
@@ -100,6 +102,7 @@ typedef struct basin__chain_run {
     uint16_t attempt;
     /* out */
     double gradient_norm; /* mean over chains and steps */
+    double acceptance;    /* share of the moves proposed; NaN: none is ever rejected */
 } basin__chain_run;
 
 /**

@@ -47,6 +47,8 @@ basin_status basin__sampler_check(basin_context *context, const basin__sampler_d
     for (size_t i = 0; i < group->count; i++)
         if (group->options[i].type == BASIN__OPTION_FLOAT)
             given[i] = number_at(group, i);
+    if (sampler->check == NULL)
+        return BASIN_OK;
     BASIN_TRY(sampler->check(context, group->values));
     for (size_t i = 0; i < group->count; i++)
         if (group->options[i].type == BASIN__OPTION_FLOAT && (group->is_set >> i & 1) &&
