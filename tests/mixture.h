@@ -73,6 +73,15 @@ static inline void mixture_energies(void *user, int64_t n, const basin__points *
                            gradient != NULL ? gradient + i * of->size : NULL);
 }
 
+static inline basin_context *make_context(int threads) {
+    basin_context_options options;
+    basin_context_options_init(&options);
+    options.thread_count = threads;
+    basin_context *context;
+    assert_int_equal(basin_context_create(&options, &context), BASIN_OK);
+    return context;
+}
+
 static inline basin_energy *mixture_make(basin_context *context, mixture *of) {
     basin_energy *energy;
     const basin__condition condition = {.noise_level = !of->is_plain,

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Samplers that walk down noise levels, and those that accept or reject, against exact facts on
- * Gaussians and mixtures of them. Statistics of n independent chains are allowed 5 standard errors,
- * which is a false alarm for one in 1.7 million seeds a bound; the seeds are fixed.
+ * Samplers that walk down noise levels against exact facts on Gaussians and mixtures of them.
+ * Statistics of n independent chains are allowed 5 standard errors, which is a false alarm for one
+ * in 1.7 million seeds a bound; the seeds are fixed.
  */
 #include "mixture.h"
 #include "sampler/levels.h"
 #include <basin/sample.h>
-
-static basin_context *make_context(int threads) {
-    basin_context_options options;
-    basin_context_options_init(&options);
-    options.thread_count = threads;
-    basin_context *context;
-    assert_int_equal(basin_context_create(&options, &context), BASIN_OK);
-    return context;
-}
 
 typedef struct job {
     const char *sampler, *settings;
@@ -437,14 +428,299 @@ static void test_noise_is_drawn_once(void **state) {
                " \"leapfrog_steps\": 3, \"ratio\": 0.5}",
                9 - 0.09 + 2 * 9 * below);
 }
+
+/* ---- guidance, classes, levels ---- */
+
+/* One level: samples are x − σ² ∇[(1 + w) E(x | class) − w E(x)], each chain with its class. */
+static void test_guidance(void **state) {
+    (void)state;
+    mixture of = {.size = 2,
+                  .count = 3,
+                  .weight = {0.2, 0.3, 0.5},
+                  .mean = {-1, 0.5, 2},
+                  .std = {0.5, 1, 0.7}};
+    static const double weights[] = {0, 1.5, -0.5, -1, 7};
+    static const int labels[] = {2, 0, 1, -1, 1};
+    basin_context *context = make_context(2);
+    basin_energy *energy = mixture_make(context, &of);
+    for (size_t k = 0; k < BASIN_COUNT(weights); k++) {
+        float x[10], starts[10], with[2], without[2];
+        char settings[128];
+        snprintf(settings, sizeof settings, "{\"levels\": 1, \"sigma_max\": 1.5, \"guidance\": %g}",
+                 weights[k]);
+        for (int i = 0; i < 10; i++)
+            starts[i] = x[i] = (float)sin(2 * i);
+        basin_sample_options options;
+        basin_sample_options_init(&options);
+        options.sampler = "ode";
+        options.settings = settings;
+        options.is_started = true;
+        options.labels = labels;
+        assert_int_equal(basin_sample(energy, &options, 5, x, NULL), BASIN_OK);
+        for (int i = 0; i < 10; i++) {
+            mixture_energy(&of, starts + i / 2 * 2, 1.5, labels[i / 2], with);
+            mixture_energy(&of, starts + i / 2 * 2, 1.5, -1, without);
+            double slope =
+                (1 + weights[k]) * (double)with[i % 2] - weights[k] * (double)without[i % 2];
+            assert_true(fabs((double)x[i] - ((double)starts[i] - 2.25 * slope)) < 2e-5);
+        }
+        /* one class for all chains is the same as that class for each */
+        float all[10];
+        memcpy(all, starts, sizeof all);
+        options.labels = NULL;
+        options.class_label = 1;
+        assert_int_equal(basin_sample(energy, &options, 5, all, NULL), BASIN_OK);
+        assert_memory_equal(all + 4, x + 4, 2 * sizeof(float));
+        assert_memory_equal(all + 8, x + 8, 2 * sizeof(float));
+    }
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+}
+
+/* Accepting moves with guidance needs guided energies, too: chains of hmc at one level have the
+   density exp(−(1 + w) E(x | 0) + w E(x)), which for a single part is that part's. */
+static void test_guided_moves(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    static float x[N];
+    mixture of = gaussian(1);
+    const job what = {.sampler = "predictor-corrector",
+                      .settings = "{\"levels\": 2, \"sigma_max\": 2, \"sigma_min\": 1,"
+                                  " \"predictor\": \"none\", \"corrector\": \"hmc\","
+                                  " \"corrector_steps\": 40, \"guidance\": 2}",
+                      .label = 0};
+    assert_int_equal(sample(&of, &what, N, x), BASIN_OK);
+    const double shrink = 0.49 / 1.49, variance = 1.49 * shrink * shrink;
+    double mean = 0, squares = 0;
+    for (int i = 0; i < N; i++) {
+        mean += ((double)x[i] - 0.5) / N;
+        squares += ((double)x[i] - 0.5) * ((double)x[i] - 0.5) / N;
+    }
+    assert_true(fabs(mean) < 5 * sqrt(variance / N));
+    assert_true(fabs(squares / variance - 1) < 5 * sqrt(2.0 / N));
+}
+
+/* langevin walks at the level it is told, with a class; afterwards the energy is as before. */
+static void test_one_level(void **state) {
+    (void)state;
+    mixture of = two_parts;
+    basin_context *context = make_context(1);
+    basin_energy *energy = mixture_make(context, &of);
+    assert_int_equal(basin__energy_set_condition(energy, 3, -1), BASIN_OK);
+    basin_sample_options options;
+    basin_sample_options_init(&options);
+    options.sampler = "langevin";
+    options.settings = "{\"n_steps\": 1, \"step_size\": 0.1, \"noise_std\": 0,"
+                       " \"gradient_clip\": \"none\", \"box\": \"none\"}";
+    options.is_started = true;
+    options.class_label = 1;
+    options.noise_level = 0.5;
+    float x = 1, slope;
+    assert_int_equal(basin_sample(energy, &options, 1, &x, NULL), BASIN_OK);
+    assert_true(fabs((double)x - (1 - 0.1 * (1 - 1.5) / (0.09 + 0.25))) < 1e-6);
+    basin_sample_options_init(&options);
+    options.sampler = "langevin";
+    options.settings = "{\"n_steps\": 1, \"step_size\": 0.1, \"noise_std\": 0,"
+                       " \"gradient_clip\": \"none\", \"box\": \"none\"}";
+    options.is_started = true;
+    x = 1;
+    assert_int_equal(basin_sample(energy, &options, 1, &x, NULL), BASIN_OK);
+    const float start = 1;
+    mixture_energy(&of, &start, 3, -1, &slope);
+    assert_true(fabs((double)x - (1 - 0.1 * (double)slope)) < 1e-6);
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+}
+
+static void check_refused(mixture *of, const char *sampler, const char *settings, int label,
+                          double noise_level, basin_status wanted) {
+    basin_context *context = make_context(1);
+    basin_energy *energy = mixture_make(context, of);
+    basin_sample_options options;
+    basin_sample_options_init(&options);
+    options.sampler = sampler;
+    options.settings = settings;
+    options.is_started = true;
+    options.class_label = label;
+    options.noise_level = noise_level;
+    float x = 0.25f;
+    assert_int_equal(basin_sample(energy, &options, 1, &x, NULL), wanted);
+    assert_true(fabsf(x - 0.25f) <= 0);
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    mixture conditional = two_parts, plain = two_parts, flat = {.size = 1};
+    plain.is_plain = true;
+    static const char *const walkers[] = {"ode", "predictor-corrector", "annealed-langevin",
+                                          "ddim"};
+    for (size_t i = 0; i < BASIN_COUNT(walkers); i++) {
+        check_refused(&plain, walkers[i], NULL, -1, 0, BASIN_ERROR_CONFIG);
+        check_refused(&conditional, walkers[i], "{\"sigma_max\": 1, \"sigma_min\": 1}", -1, 0,
+                      BASIN_ERROR_CONFIG);
+        check_refused(&conditional, walkers[i],
+                      "{\"box\": \"clamp\", \"box_low\": 1, \"box_high\": 0}", -1, 0,
+                      BASIN_ERROR_CONFIG);
+        check_refused(&conditional, walkers[i], "{\"guidance\": 1}", -1, 0, BASIN_ERROR_CONFIG);
+        check_refused(&flat, walkers[i], "{\"guidance\": 1}", -1, 0, BASIN_ERROR_CONFIG);
+        check_refused(&conditional, walkers[i], NULL, -1, 1, BASIN_ERROR_ARGUMENT);
+    }
+    check_refused(&conditional, "langevin", NULL, 2, 0, BASIN_ERROR_ARGUMENT);
+    check_refused(&conditional, "langevin", NULL, -1, -1, BASIN_ERROR_ARGUMENT);
+    check_refused(&plain, "langevin", NULL, -1, 1, BASIN_ERROR_ARGUMENT);
+    check_refused(&plain, "mala", NULL, 0, 0, BASIN_ERROR_ARGUMENT);
+}
+
+/* Levels of the model's training are the defaults, and what is given stays. The box, too. */
+static void test_trained_levels(void **state) {
+    (void)state;
+    basin_context *context = make_context(1);
+    mixture of = two_parts;
+    basin_energy *energy = mixture_make(context, &of);
+    assert_int_equal(basin__energy_note(energy, "noise_level_low", "0.05"), BASIN_OK);
+    assert_int_equal(basin__energy_note(energy, "noise_level_high", "7"), BASIN_OK);
+    assert_int_equal(basin__energy_note(energy, "range_low", "-0.5"), BASIN_OK);
+    assert_int_equal(basin__energy_note(energy, "range_high", "0.5"), BASIN_OK);
+    const basin__sampler_def *def;
+    basin__option_group group;
+    assert_int_equal(basin__sampler_from_energy(energy, "ddim", &def, &group), BASIN_OK);
+    const basin__levels *levels = group.values;
+    assert_true(fabs(levels->sigma_min - 0.05) < 1e-12 && fabs(levels->sigma_max - 7) < 1e-12);
+    assert_true(fabs(levels->box_low + 0.5) < 1e-12 && fabs(levels->box_high - 0.5) < 1e-12);
+    assert_int_equal(basin__option_set(context, &group, 1, "sigma-max", "3"), BASIN_OK);
+    def->set_noise_levels(&group, 0.1, 9);
+    assert_true(fabs(levels->sigma_min - 0.1) < 1e-12 && fabs(levels->sigma_max - 3) < 1e-12);
+    basin__options_reset(context, &group);
+    basin__free(context, group.values);
+    float x[64];
+    basin_sample_options options;
+    basin_sample_options_init(&options);
+    options.sampler = "ode";
+    options.settings = "{\"box\": \"clamp\"}";
+    basin_temperature temperature;
+    assert_int_equal(basin_sample(energy, &options, 64, x, &temperature), BASIN_OK);
+    assert_false(temperature.is_exact);
+    for (int i = 0; i < 64; i++)
+        assert_true(fabs(fabs((double)x[i]) - 0.5) < 1e-6); /* the data are left and right of it */
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+}
+
+/* ---- bits and memory ---- */
+
+static const char *const every_sampler[][2] = {
+    {"ode", "{\"levels\": 4, \"churn\": 1, \"guidance\": 0.5}"},
+    {"ode", "{\"method\": \"rk45\", \"tolerance_relative\": 1e-2, \"tolerance_absolute\": 1e-2,"
+            " \"evaluations_max\": 100000, \"guidance\": 0.5}"},
+    {"predictor-corrector", "{\"levels\": 3, \"corrector\": \"langevin\", \"guidance\": 0.5}"},
+    {"predictor-corrector", "{\"levels\": 3, \"corrector\": \"mala\", \"guidance\": 0.5}"},
+    {"predictor-corrector", "{\"levels\": 3, \"corrector\": \"hmc\", \"guidance\": 0.5}"},
+    {"annealed-langevin", "{\"levels\": 3, \"level_steps\": 2, \"guidance\": 0.5}"},
+    {"ddim", "{\"levels\": 4, \"eta\": 0.5, \"guidance\": 0.5}"},
+    {"mala", "{\"n_steps\": 4}"},
+    {"hmc", "{\"n_steps\": 2, \"leapfrog_steps\": 2}"},
+};
+
+static basin_energy *make_network(basin_context *context) {
+    basin_energy *energy;
+    assert_int_equal(basin_energy_create(context, "mlp",
+                                         "{\"hidden\": [8], \"noise_conditional\": true,"
+                                         " \"classes\": 3, \"embedding\": 4}",
+                                         1, 1, 3, 3, &energy),
+                     BASIN_OK);
+    return energy;
+}
+
+/* Every sampler, several tiles and a partial one, classes by chain: the same bits for any number of
+   threads, and for fewer chains. */
+static void test_threads_change_nothing(void **state) {
+    (void)state;
+    for (size_t k = 0; k < BASIN_COUNT(every_sampler); k++) {
+        float *first = NULL;
+        for (int threads = 1; threads <= 3; threads += 2) {
+            basin_context *context = make_context(threads);
+            basin_energy *energy = make_network(context);
+            assert_int_equal(basin__energy_ready(energy), BASIN_OK);
+            const int n = 3 * basin__energy_tile(energy) + 5;
+            float *x = calloc((size_t)n, 3 * sizeof *x);
+            int *labels = calloc((size_t)n, sizeof *labels);
+            for (int i = 0; i < n; i++)
+                labels[i] = i % 4 - 1;
+            basin_sample_options options;
+            basin_sample_options_init(&options);
+            options.sampler = every_sampler[k][0];
+            options.settings = every_sampler[k][1];
+            options.seed = 11;
+            options.labels = labels;
+            assert_int_equal(basin_sample(energy, &options, n, x, NULL), BASIN_OK);
+            if (first == NULL) {
+                first = x;
+            } else {
+                assert_memory_equal(first, x, (size_t)n * 3 * sizeof *x);
+                assert_int_equal(basin_sample(energy, &options, 7, x, NULL), BASIN_OK);
+                assert_memory_equal(first, x, 7 * 3 * sizeof *x);
+                free(x);
+            }
+            free(labels);
+            basin_energy_destroy(energy);
+            basin_context_destroy(context);
+        }
+        free(first);
+    }
+}
+
+static void test_memory(void **state) {
+    (void)state;
+    mixture of = two_parts;
+    static const int labels[3] = {0, 1, -1};
+    for (size_t which = 0; which < BASIN_COUNT(every_sampler); which++) {
+        for (long k = 0;; k++) {
+            test_heap heap = {.fail_at = -1};
+            basin_context *context = test_context(&heap, 1);
+            basin_energy *energy = mixture_make(context, &of);
+            long alive = heap.alive;
+            heap.fail_at = heap.calls + k;
+            float x[3];
+            basin_sample_options options;
+            basin_sample_options_init(&options);
+            options.sampler = every_sampler[which][0];
+            options.settings = every_sampler[which][1];
+            options.labels = labels;
+            basin_status status = basin_sample(energy, &options, 3, x, NULL);
+            assert_true(!heap.has_failed || status == BASIN_ERROR_MEMORY);
+            assert_true(status != BASIN_ERROR_MEMORY || heap.alive >= alive);
+            basin_energy_destroy(energy);
+            assert_int_equal(heap.alive, heap.alive_at_start);
+            basin_context_destroy(context);
+            if (!heap.has_failed) {
+                assert_int_equal(status, BASIN_OK);
+                break;
+            }
+        }
+    }
+}
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedules),           cmocka_unit_test(test_flow_orders),
-        cmocka_unit_test(test_flow_adaptive),       cmocka_unit_test(test_two_parts),
-        cmocka_unit_test(test_predictor_moments),   cmocka_unit_test(test_ddim_moments),
-        cmocka_unit_test(test_annealed_moments),    cmocka_unit_test(test_churn_moments),
-        cmocka_unit_test(test_corrector_moments),   cmocka_unit_test(test_langevin_corrector),
+        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_flow_orders),
+        cmocka_unit_test(test_flow_adaptive),
+        cmocka_unit_test(test_two_parts),
+        cmocka_unit_test(test_predictor_moments),
+        cmocka_unit_test(test_ddim_moments),
+        cmocka_unit_test(test_annealed_moments),
+        cmocka_unit_test(test_churn_moments),
+        cmocka_unit_test(test_corrector_moments),
+        cmocka_unit_test(test_langevin_corrector),
         cmocka_unit_test(test_noise_is_drawn_once),
+        cmocka_unit_test(test_guidance),
+        cmocka_unit_test(test_guided_moves),
+        cmocka_unit_test(test_one_level),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_trained_levels),
+        cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
