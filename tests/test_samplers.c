@@ -339,23 +339,26 @@ static void test_langevin_corrector(void **state) {
     basin__chain_tile tile = {.n = 3, .size = 8, .seed = 5};
     basin__tile_normal(basin__cpu_kernels_for(BASIN__ISA_GENERIC), &tile, BASIN__PURPOSE_MOMENTUM,
                        0, z);
-    double wanted[24];
+    double wanted[24], ratio = 0.33;
+    int bounded = 0;
     for (int chain = 0; chain < 3; chain++) {
         double slope = 0, size = 0;
         for (int i = 8 * chain; i < 8 * chain + 8; i++) {
             slope += pow(((double)x[i] - 0.5) / 1.49, 2);
             size += (double)z[i] * (double)z[i];
         }
-        double step = 2 * 0.01 * size / slope;
+        double step = fmin(2 * ratio * ratio * size / slope, 1);
+        bounded += step >= 1;
         for (int i = 8 * chain; i < 8 * chain + 8; i++) {
             double moved =
                 (double)x[i] - step * ((double)x[i] - 0.5) / 1.49 + sqrt(2 * step) * (double)z[i];
             wanted[i] = 0.5 + (moved - 0.5) * 0.49 / 1.49;
         }
     }
+    assert_true(bounded > 0 && bounded < 3);
     const job what = {.sampler = "predictor-corrector",
                       .settings = "{\"levels\": 2, \"sigma_max\": 2, \"sigma_min\": 1,"
-                                  " \"predictor\": \"none\", \"ratio\": 0.1}",
+                                  " \"predictor\": \"none\", \"ratio\": 0.33}",
                       .is_started = true,
                       .label = -1};
     assert_int_equal(sample(&of, &what, 3, x), BASIN_OK);

@@ -8,7 +8,7 @@
  *                ancestral          s² = σ_{i+1}² (σ_i² − σ_{i+1}²) / σ_i²     (the posterior's)
  *                none               x stays
  *   corrector  steps of an MCMC method on exp(−E(x, σ_{i+1})), r the signal-to-noise ratio:
- *                langevin           x <- x − ε ∇E + √(2ε) z,  ε = 2 (r ‖z‖ / ‖∇E‖)²
+ *                langevin           x <- x − ε ∇E + √(2ε) z,  ε = min(2 (r ‖z‖ / ‖∇E‖)², σ_{i+1}²)
  *                mala               ε = 2 (r σ_{i+1})², accepted or rejected
  *                hmc                as many leapfrog steps of the size √(2ε), accepted or rejected
  *
@@ -17,7 +17,9 @@
  * the corrector this is the SDE alone; without a predictor, annealed MCMC.
  *
  * Song et al. (2021), algorithms 2 and 4 and appendices E and F, with norms of a chain where they
- * take means over a batch; Du et al. (2023) for MCMC that an energy can accept or reject.
+ * take means over a batch, and hence the bound on ε: near a mode ∇E is nearly 0, and as no density
+ * with noise σ is narrower than σ, a step of more than σ² overshoots. Du et al. (2023) for MCMC
+ * that an energy can accept or reject.
  */
 #include "sampler/metropolis.h"
 #include <stddef.h>
@@ -72,7 +74,9 @@ static bool correct(const pc_options *options, const basin__cpu_kernels *kernels
         const float *gradient = tile->gradient + at, *noise = tile->noise + at;
         const double slope = kernels->dot(gradient, gradient, tile->size);
         const double size = kernels->dot(noise, noise, tile->size);
-        const double step = slope > 0 ? 2 * options->ratio * options->ratio * size / slope : 0;
+        const double wanted = 2 * options->ratio * options->ratio * size;
+        const double bound = sigma * sigma;
+        const double step = wanted < bound * slope ? wanted / slope : bound;
         kernels->axpy(tile->x + at, -(float)step, gradient, tile->size);
         kernels->axpy(tile->x + at, (float)sqrt(2 * step), noise, tile->size);
     }
