@@ -17,8 +17,9 @@
  * min(churn / N, √2 − 1) within [churn-low, churn-high]: Karras et al. (2022), algorithm 2;
  * without it, algorithm 1.
  */
-#include "sampler/dormand_prince.h"
+#include "sampler/adaptive.h"
 #include "sampler/levels.h"
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -113,118 +114,65 @@ static void walk_levels(const ode_options *options, const basin__cpu_kernels *ke
 
 /* ---- rk45 ---- */
 
-/** What rk45 keeps of a chain; an array each in the tile's numbers. */
-typedef struct progress {
-    double *sigma, *step; /* where x is; |h| of the next step, 0 once at the end */
-    double *factor_max;   /* 1 right after a rejected step, else 5 */
-    double *norms;        /* mean of the gradients' up to the end */
-    int64_t evaluations;
-    float *k[BASIN__RK_STAGES], *point;
-} progress;
+/** What a walk of the adaptive method is told by. */
+typedef struct flow {
+    const ode_options *options;
+    const basin__cpu_kernels *kernels;
+    basin_energy *energy;
+    basin__chain_tile *tile;
+    double *norms; /* mean over a chain's evaluations of |dE/dx| */
+} flow;
 
-enum { PROGRESS_NUMBERS = 4, RK45_SCRATCH = BASIN__RK_STAGES + 1 };
-
-static progress progress_of(const ode_options *options, const basin__chain_tile *tile) {
-    progress all = {.sigma = tile->numbers,
-                    .step = tile->numbers + tile->n,
-                    .factor_max = tile->numbers + 2 * tile->n,
-                    .norms = tile->numbers + 3 * tile->n,
-                    .evaluations = 1,
-                    .point = tile->scratch};
-    for (int s = 0; s < BASIN__RK_STAGES; s++)
-        all.k[s] = tile->scratch + (s + 1) * tile->n * tile->size;
-    for (int i = 0; i < tile->n; i++) {
-        /* Hairer's first guess, 0.01 |x| / |f|, at starts of the size of σ_0 */
-        all.sigma[i] = options->levels.sigma_max;
-        all.step[i] =
-            fmin(0.01 * all.sigma[i], options->levels.sigma_max - options->levels.sigma_min);
-        all.factor_max[i] = 5;
-    }
-    return all;
-}
-
-/** k_s = dx/dσ at stage s of each chain's step; the point stays in all->point. */
-static bool stage(const ode_options *options, const basin__cpu_kernels *kernels,
-                  basin_energy *energy, basin__chain_tile *tile, const progress *all, int s) {
+/** dx/dσ = σ ∇E(x, σ) */
+static bool derive(void *user, const float *x, const double *sigma, float *slope,
+                   double *extra_slope) {
+    const flow *of = user;
+    basin__chain_tile *tile = of->tile;
     const int64_t size = tile->size;
-    memcpy(all->point, tile->x, (size_t)(tile->n * size) * sizeof(float));
-    for (int i = 0; i < tile->n; i++) {
-        for (int j = 0; j < s && all->step[i] > 0; j++)
-            kernels->axpy(all->point + i * size, (float)(-all->step[i] * basin__rk_a[s][j]),
-                          all->k[j] + i * size, size);
-        tile->noise_levels[i] = (float)(all->sigma[i] - basin__rk_c[s] * all->step[i]);
-    }
-    if (!basin__level_gradient(&options->levels, kernels, energy, tile, all->point, 0))
-        return false;
-    memset(all->k[s], 0, (size_t)(tile->n * size) * sizeof(float));
+    (void)extra_slope;
     for (int i = 0; i < tile->n; i++)
-        kernels->axpy(all->k[s] + i * size, tile->noise_levels[i], tile->gradient + i * size, size);
+        tile->noise_levels[i] = (float)sigma[i];
+    if (!basin__level_gradient(&of->options->levels, of->kernels, of->energy, tile, x, 0))
+        return false;
+    memset(slope, 0, (size_t)(tile->n * size) * sizeof(float));
+    for (int i = 0; i < tile->n; i++)
+        of->kernels->axpy(slope + i * size, (float)sigma[i], tile->gradient + i * size, size);
     return true;
 }
 
-/** The step's error, in units of what is allowed; the point is x after the step. */
-static double error_of(const ode_options *options, const basin__chain_tile *tile,
-                       const progress *all, int chain) {
-    const int64_t first = chain * tile->size;
-    double sum = 0;
-    for (int64_t at = first; at < first + tile->size; at++) {
-        double error = 0;
-        for (int s = 0; s < BASIN__RK_STAGES; s++)
-            error += basin__rk_error[s] * (double)all->k[s][at];
-        const double size = fmax(fabs((double)tile->x[at]), fabs((double)all->point[at]));
-        const double part =
-            all->step[chain] * error / (options->absolute + options->relative * size);
-        sum += part * part;
-    }
-    return sqrt(sum / (double)tile->size);
-}
-
-/** Accept or reject a chain's step and choose the next; false: it is at the end. */
-static bool conclude(const ode_options *options, basin__chain_tile *tile, progress *all,
-                     int chain) {
-    if (!(all->step[chain] > 0))
-        return false;
-    const double error = error_of(options, tile, all, chain);
-    const int64_t first = chain * tile->size;
-    const size_t bytes = (size_t)tile->size * sizeof(float);
-    double left = all->sigma[chain] - options->levels.sigma_min;
-    double next = all->step[chain] * fmin(all->factor_max[chain], basin__rk_factor(error));
-    all->factor_max[chain] = error <= 1 ? 5 : 1;
-    if (error <= 1) {
-        memcpy(tile->x + first, all->point + first, bytes);
-        memcpy(all->k[0] + first, all->k[BASIN__RK_STAGES - 1] + first, bytes);
-        left = fmax(0, left - all->step[chain]);
-        all->sigma[chain] = options->levels.sigma_min + left;
-    }
-    /* no crumb for the last step */
-    all->step[chain] = next < 0.9 * left ? next : left;
-    if (all->step[chain] > 0)
-        return true;
-    all->norms[chain] = tile->gradient_norms[chain] / (double)all->evaluations;
-    return false;
+static void arrive(void *user, int chain, int64_t evaluations) {
+    const flow *of = user;
+    of->norms[chain] = of->tile->gradient_norms[chain] / (double)evaluations;
 }
 
 static void walk_adaptively(const ode_options *options, const basin__cpu_kernels *kernels,
                             basin_energy *energy, basin__chain_tile *tile) {
-    progress all = progress_of(options, tile);
-    bool is_walking = true;
-    if (!stage(options, kernels, energy, tile, &all, 0))
+    flow of = {.options = options,
+               .kernels = kernels,
+               .energy = energy,
+               .tile = tile,
+               .norms = tile->numbers + BASIN__ADAPTIVE_NUMBERS * tile->n};
+    basin__adaptive walk = {.kernels = kernels,
+                            .n = tile->n,
+                            .size = tile->size,
+                            .x = tile->x,
+                            .from = options->levels.sigma_max,
+                            .to = options->levels.sigma_min,
+                            .absolute = options->absolute,
+                            .relative = options->relative,
+                            .evaluations_max = options->evaluations_max,
+                            .scratch = tile->scratch,
+                            .numbers = tile->numbers,
+                            .derive = derive,
+                            .arrive = arrive,
+                            .user = &of};
+    const basin__adaptive_end end = basin__adaptive_walk(&walk);
+    tile->is_unfinished = end == BASIN__ADAPTIVE_UNFINISHED;
+    if (end != BASIN__ADAPTIVE_DONE)
         return;
-    while (is_walking) {
-        if (all.evaluations + BASIN__RK_STAGES > options->evaluations_max) {
-            tile->is_unfinished = true;
-            return;
-        }
-        for (int s = 1; s < BASIN__RK_STAGES; s++, all.evaluations++)
-            if (!stage(options, kernels, energy, tile, &all, s))
-                return;
-        is_walking = false;
-        for (int i = 0; i < tile->n; i++)
-            is_walking |= conclude(options, tile, &all, i);
-    }
     basin__level_denoise(&options->levels, kernels, energy, tile, options->levels.sigma_min);
-    for (int i = 0; i < tile->n; i++) /* as if it had taken all steps */
-        tile->gradient_norms[i] = all.norms[i] * (double)options->evaluations_max;
+    for (int i = 0; i < tile->n; i++) /* as if it had taken all evaluations */
+        tile->gradient_norms[i] = of.norms[i] * (double)options->evaluations_max;
 }
 
 static void ode_run(const void *values, const basin__cpu_kernels *kernels, basin_energy *energy,
@@ -251,8 +199,8 @@ const basin__sampler_def basin__sampler_ode = {
     .option_count = BASIN_COUNT(ode_table),
     .options_bytes = sizeof(ode_options),
     .needs_noise_level = true,
-    .scratch_count = RK45_SCRATCH,
-    .number_count = PROGRESS_NUMBERS,
+    .scratch_count = BASIN__ADAPTIVE_SCRATCH,
+    .number_count = BASIN__ADAPTIVE_NUMBERS + 1,
     .check = ode_check,
     .run = ode_run,
     .temperature = basin__levels_temperature,
