@@ -15,7 +15,9 @@
 
 typedef struct sample_options {
     basin__model_options model;
-    int64_t n, seed, columns, zoom;
+    int64_t n, seed, columns, zoom, class_label;
+    double noise_level;
+    bool classes;
     char *from, *out, *sampler, *data_dir;
     bool force;
 } sample_options;
@@ -37,6 +39,12 @@ static const basin__option options_table[] = {
      "Columns of the grid; 0: the square root of n"},
     {"zoom", BASIN__OPTION_INT, AT(zoom), "2", 1, 64, NULL, "pixels",
      "Size of a pixel in the grid"},
+    {"class", BASIN__OPTION_INT, AT(class_label), "-1", -1, 1e6, NULL, NULL,
+     "Class of all samples, of models that take one; -1: none"},
+    {"classes", BASIN__OPTION_FLAG, AT(classes), NULL, 0, 0, NULL, NULL,
+     "Class i mod the number of classes for sample i"},
+    {"noise-level", BASIN__OPTION_FLOAT, AT(noise_level), "0", 0, 1e6, NULL, NULL,
+     "Level at which samplers walk that walk at one; 0: the lowest that the model was trained at"},
     BASIN__DATA_DIR_ROW(AT(data_dir)),
     BASIN__NETWORK_ROW,
     BASIN__SHAPE_ROW,
@@ -138,6 +146,25 @@ static char *given_settings(const basin__command *command, const basin__option_g
     return text;
 }
 
+/** A class for each sample, new; NULL: they have one in common, or none. */
+static basin_status make_labels(const sample_options *options, const basin_energy *energy,
+                                int **out) {
+    *out = NULL;
+    if (!options->classes)
+        return BASIN_OK;
+    if (options->class_label >= 0)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--class %lld and --classes contradict each other",
+                           (long long)options->class_label);
+    if (energy->condition.class_count == 0)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--classes: the model takes no class");
+    *out = basin__alloc_array(energy->context, (size_t)options->n, sizeof(int));
+    for (int64_t i = 0; *out && i < options->n; i++)
+        (*out)[i] = (int)(i % energy->condition.class_count);
+    return *out ? BASIN_OK : BASIN_ERROR_MEMORY;
+}
+
 static basin_status run_chains(basin__command *command, basin_energy *energy, float *x,
                                basin_temperature *temperature) {
     const sample_options *options = command->options;
@@ -151,15 +178,21 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
                            "the model was trained with sampler %s: give --sampler %s to change its "
                            "options, or --sampler %s",
                            trained, trained, options->sampler);
+    int *labels;
+    BASIN_TRY(make_labels(options, energy, &labels));
     char *settings = given_settings(command, group);
-    if (!settings)
-        return basin__fail(command->context, BASIN_ERROR_MEMORY, "no memory for options");
     sampling.sampler = is_trained ? trained : options->sampler;
     sampling.settings = settings;
     sampling.seed = (uint64_t)options->seed;
     sampling.is_started = strcmp(options->from, "noise") != 0;
-    basin_status status = basin_sample(energy, &sampling, options->n, x, temperature);
+    sampling.labels = labels;
+    sampling.class_label = (int)options->class_label;
+    sampling.noise_level = options->noise_level;
+    basin_status status =
+        settings ? basin_sample(energy, &sampling, options->n, x, temperature)
+                 : basin__fail(command->context, BASIN_ERROR_MEMORY, "no memory for options");
     free(settings);
+    basin__free(command->context, labels);
     return status;
 }
 

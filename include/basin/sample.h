@@ -19,7 +19,16 @@ typedef struct basin_sample_options {
     const char *settings;
     uint64_t seed;
     bool is_started; /**< x holds the chains' start points; else they are drawn uniformly from the
-                          range of the data the energy was trained with, [0, 1] where unknown */
+                          range of the data the energy was trained with, [0, 1] where unknown; or
+                          normal, by samplers that start so */
+    /** [n] a class for each chain, from 0, -1: none; borrowed. NULL: class_label is all chains'. */
+    const int *labels;
+    int class_label;    /**< -1: none, which is what init sets */
+    double noise_level; /**< of energies that take one, for samplers that walk at one level; 0: the
+                             lowest that the energy was trained at */
+    /** Out, where not NULL: the share of proposed moves that were accepted, by samplers that may
+        reject; else NaN. */
+    double *acceptance;
 } basin_sample_options;
 
 BASIN_API void basin_sample_options_init(basin_sample_options *options);
@@ -32,6 +41,8 @@ BASIN_API void basin_sample_options_init(basin_sample_options *options);
  * @param x            [n, height, width, channels] f32: start points in, samples out; the caller's
  * @param temperature  the chains' temperature, out; may be NULL
  * @return BASIN_OK; BASIN_ERROR_CONFIG (an option is unknown or out of range; x unchanged);
+ *         BASIN_ERROR_ARGUMENT (the energy takes no class or noise level, or has no such class; x
+ *         unchanged);
  *         BASIN_ERROR_DIVERGED (a gradient became non-finite; x holds what was reached);
  *         BASIN_ERROR_MEMORY
  */

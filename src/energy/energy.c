@@ -48,6 +48,13 @@ static basin_energy *new_energy(basin_context *context, basin_shape shape) {
     return energy;
 }
 
+/** Level 1 and no class until something else is said. */
+static void set_condition(basin_energy *energy, basin__condition condition) {
+    energy->condition = condition;
+    energy->noise_level = 1.0;
+    energy->label = condition.class_count;
+}
+
 basin__energy_inputs basin__energy_graph_inputs(const basin_energy *energy, basin_graph *graph) {
     const basin_shape scalar = basin_shape_vector(1);
     basin__energy_inputs inputs = {basin_graph_input(graph, "x", energy->shape), BASIN_NO_VALUE,
@@ -116,9 +123,7 @@ basin_status basin__energy_create(basin_context *context, const basin__network_d
     energy->network = network;
     energy->options = options;
     if (network->condition)
-        energy->condition = network->condition(options.values);
-    energy->noise_level = 1.0;
-    energy->label = energy->condition.class_count;
+        set_condition(energy, network->condition(options.values));
     basin_status status = build_graph(energy);
     if (status != BASIN_OK) {
         char prefix[64];
@@ -168,6 +173,22 @@ basin_status basin_energy_from_callback(basin_context *context, int height, int 
         return BASIN_ERROR_MEMORY;
     energy->function = function;
     energy->user = user;
+    *out = energy;
+    return BASIN_OK;
+}
+
+basin_status basin__energy_from_points_callback(basin_context *context, basin_shape shape,
+                                                basin__condition condition,
+                                                basin__points_function *function, void *user,
+                                                basin_energy **out) {
+    *out = NULL;
+    BASIN_TRY(check_shape(context, shape));
+    basin_energy *energy = new_energy(context, shape);
+    if (!energy)
+        return BASIN_ERROR_MEMORY;
+    energy->points_function = function;
+    energy->user = user;
+    set_condition(energy, condition);
     *out = energy;
     return BASIN_OK;
 }
@@ -332,11 +353,26 @@ static void give(const basin__plan *plan, const char *name, const float *data,
         inputs[at] = data;
 }
 
+static void run_callback(const basin_energy *energy, int worker, int n, const basin__points *points,
+                         double *energies, float *gradient) {
+    if (!energies)
+        energies = energy->spare_energies + (int64_t)worker * energy->tile;
+    if (energy->function) {
+        energy->function(energy->user, n, points->x, energies, gradient);
+        return;
+    }
+    basin__points all = {.x = points->x};
+    if (energy->condition.noise_level)
+        all.noise_level = points->noise_level ? points->noise_level : energy->noise_levels;
+    if (energy->condition.class_count > 0)
+        all.label = points->label ? points->label : energy->labels;
+    energy->points_function(energy->user, n, &all, energies, gradient);
+}
+
 static void run_tile(basin_energy *energy, basin__plan *plan, int worker, int n,
                      const basin__points *points, double *energies, float *gradient) {
     if (!energy->network) {
-        double *spare = energy->spare_energies + (int64_t)worker * energy->tile;
-        energy->function(energy->user, n, points->x, energies ? energies : spare, gradient);
+        run_callback(energy, worker, n, points, energies, gradient);
         return;
     }
     float *values = energy->plan_energies + (int64_t)worker * energy->tile;

@@ -26,6 +26,13 @@ typedef struct basin__points {
     const float *noise_level, *label;
 } basin__points;
 
+/**
+ * An energy computed by a function of points, with noise levels [n] and labels [n] where the
+ * condition has them (never NULL then). Called from several threads at once.
+ */
+typedef void basin__points_function(void *user, int64_t n, const basin__points *points,
+                                    double *energies, float *gradient);
+
 struct basin_energy {
     basin_context *context;
     const basin__network_def *network; /* NULL: a callback */
@@ -36,6 +43,7 @@ struct basin_energy {
     int label;                         /* likewise; class_count: no class */
     basin__parameters parameters;
     basin_energy_function *function;
+    basin__points_function *points_function;
     void *user;
     json_t *metadata;   /* object of strings: kept in the model file; see basin__energy_note */
     basin_graph *graph; /* of the inputs "x", "noise_level", "label"; NULL: a callback */
@@ -56,6 +64,12 @@ struct basin_energy {
 basin_status basin__energy_create(basin_context *context, const basin__network_def *network,
                                   basin__option_group options, basin_shape shape, uint64_t seed,
                                   basin_energy **out);
+
+/** An energy from a callback that takes a condition. */
+basin_status basin__energy_from_points_callback(basin_context *context, basin_shape shape,
+                                                basin__condition condition,
+                                                basin__points_function *function, void *user,
+                                                basin_energy **out);
 
 /** What a build of an energy is a function of; all but x may be BASIN_NO_VALUE. */
 typedef struct basin__energy_inputs {

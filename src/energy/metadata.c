@@ -42,7 +42,7 @@ basin_temperature basin_energy_temperature(const basin_energy *energy) {
     const char *exact = basin__energy_noted(energy, "temperature_exact");
     return (basin_temperature){.value = basin__energy_noted_number(energy, "temperature", 1.0),
                                .is_exact =
-                                   exact ? strcmp(exact, "true") == 0 : energy->function != NULL};
+                                   exact ? strcmp(exact, "true") == 0 : energy->network == NULL};
 }
 
 basin__range basin__energy_range(const basin_energy *energy) {

@@ -7,6 +7,12 @@
  */
 #include "sampler/sampler.h"
 
+/** How a tile ended. */
+typedef struct outcome {
+    bool is_diverged, is_unfinished;
+    int64_t proposed, accepted;
+} outcome;
+
 typedef struct chains {
     const basin__chain_run *run;
     const basin__cpu_kernels *kernels;
@@ -16,9 +22,11 @@ typedef struct chains {
     float *gradients, *noises; /* [workers, largest, size] */
     float *scratch;            /* [workers, the sampler's count, largest, size] */
     float *levels;             /* [workers, largest] */
-    double *energies;          /* [workers, largest] */
+    float *no_labels;          /* [largest] */
+    double *energies;          /* [workers, 2, largest] */
+    double *numbers;           /* [workers, the sampler's count, largest] */
     double *norms;             /* [n] */
-    bool *diverged;            /* [tiles] */
+    outcome *outcomes;         /* [tiles] */
 } chains;
 
 static int64_t first_of(const chains *all, int64_t tile) { return tile * all->n / all->tiles; }
@@ -33,7 +41,10 @@ static void run_tile(void *user, int64_t index, int worker) {
         .scratch = all->scratch + scratch * all->run->sampler->scratch_count * all->size,
         .noise_levels = all->levels + scratch,
         .labels = all->run->labels ? all->run->labels + first : NULL,
-        .energies = all->energies + scratch,
+        .no_labels = all->no_labels,
+        .energies = all->energies + 2 * scratch,
+        .spare_energies = all->energies + 2 * scratch + all->largest,
+        .numbers = all->numbers + scratch * all->run->sampler->number_count,
         .gradient_norms = all->norms + first,
         .n = (int)(first_of(all, index + 1) - first),
         .size = all->size,
@@ -44,7 +55,8 @@ static void run_tile(void *user, int64_t index, int worker) {
         .worker = worker,
     };
     all->run->sampler->run(all->run->options, all->kernels, all->run->energy, &tile);
-    all->diverged[index] = tile.is_diverged;
+    all->outcomes[index] =
+        (outcome){tile.is_diverged, tile.is_unfinished, tile.proposed, tile.accepted};
 }
 
 static void free_chains(basin_context *context, chains *all) {
@@ -52,9 +64,11 @@ static void free_chains(basin_context *context, chains *all) {
     basin__free(context, all->noises);
     basin__free(context, all->scratch);
     basin__free(context, all->levels);
+    basin__free(context, all->no_labels);
     basin__free(context, all->energies);
+    basin__free(context, all->numbers);
     basin__free(context, all->norms);
-    basin__free(context, all->diverged);
+    basin__free(context, all->outcomes);
 }
 
 static basin_status alloc_chains(basin_context *context, chains *all) {
@@ -66,12 +80,18 @@ static basin_status alloc_chains(basin_context *context, chains *all) {
         context, rows * (size_t)all->size * (size_t)all->run->sampler->scratch_count + 1,
         sizeof(float));
     all->levels = basin__alloc_array(context, rows, sizeof(float));
-    all->energies = basin__alloc_array(context, rows, sizeof(double));
+    all->no_labels = basin__alloc_array(context, (size_t)all->largest, sizeof(float));
+    all->energies = basin__alloc_array(context, 2 * rows, sizeof(double));
+    all->numbers = basin__alloc_array(context, rows * (size_t)all->run->sampler->number_count + 1,
+                                      sizeof(double));
     all->norms = basin__alloc_array(context, (size_t)all->n, sizeof(double));
-    all->diverged = basin__alloc_array(context, (size_t)all->tiles, sizeof(bool));
+    all->outcomes = basin__alloc_array(context, (size_t)all->tiles, sizeof(outcome));
     if (all->gradients == NULL || all->noises == NULL || all->scratch == NULL ||
-        all->levels == NULL || all->energies == NULL || all->norms == NULL || all->diverged == NULL)
+        all->levels == NULL || all->no_labels == NULL || all->energies == NULL ||
+        all->numbers == NULL || all->norms == NULL || all->outcomes == NULL)
         return BASIN_ERROR_MEMORY;
+    for (int i = 0; i < all->largest; i++)
+        all->no_labels[i] = (float)all->run->energy->condition.class_count;
     return BASIN_OK;
 }
 
@@ -84,9 +104,28 @@ static void cut(chains *all, int tile, int workers) {
     all->largest = (int)((all->n + all->tiles - 1) / all->tiles);
 }
 
+/** The first tile that did not come to its end names the error. */
+static basin_status judge(basin_context *context, const chains *all) {
+    for (int64_t i = 0; i < all->tiles; i++) {
+        const long long first = first_of(all, i), last = first_of(all, i + 1) - 1;
+        if (all->outcomes[i].is_diverged)
+            return basin__fail(context, BASIN_ERROR_DIVERGED,
+                               "the energy's gradient became non-finite in chains %lld to %lld; "
+                               "take a smaller step-size or clip the gradient",
+                               first, last);
+        if (all->outcomes[i].is_unfinished)
+            return basin__fail(context, BASIN_ERROR_DIVERGED,
+                               "of chains %lld to %lld some need more evaluations than "
+                               "evaluations-max; give more, or allow larger errors",
+                               first, last);
+    }
+    return BASIN_OK;
+}
+
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
     basin_context *context = run->energy->context;
     run->gradient_norm = 0;
+    run->acceptance = (double)NAN;
     if (n < 1)
         return BASIN_OK;
     BASIN_TRY(basin__energy_ready(run->energy));
@@ -104,13 +143,14 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
             norm_sum += all.norms[i];
         int64_t steps = run->sampler->steps(run->options);
         run->gradient_norm = steps > 0 ? norm_sum / ((double)steps * (double)n) : 0;
-        for (int64_t i = all.tiles - 1; i >= 0; i--)
-            if (all.diverged[i])
-                status =
-                    basin__fail(context, BASIN_ERROR_DIVERGED,
-                                "the energy's gradient became non-finite in chains %lld to %lld; "
-                                "take a smaller step-size or clip the gradient",
-                                (long long)first_of(&all, i), (long long)first_of(&all, i + 1) - 1);
+        int64_t proposed = 0, accepted = 0;
+        for (int64_t i = 0; i < all.tiles; i++) {
+            proposed += all.outcomes[i].proposed;
+            accepted += all.outcomes[i].accepted;
+        }
+        if (proposed > 0)
+            run->acceptance = (double)accepted / (double)proposed;
+        status = judge(context, &all);
     }
     free_chains(context, &all);
     return status;

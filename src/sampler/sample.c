@@ -5,10 +5,11 @@
  */
 #include "sampler/sampler.h"
 #include <basin/sample.h>
+#include <math.h>
 #include <string.h>
 
 void basin_sample_options_init(basin_sample_options *options) {
-    *options = (basin_sample_options){.size = sizeof *options};
+    *options = (basin_sample_options){.size = sizeof *options, .class_label = -1};
 }
 
 /** The options that the model was trained with. */
@@ -115,13 +116,87 @@ void basin__chains_begin(const basin__chain_run *run, double low, double high, b
         x[i] = centre + (float)start.std * x[i];
 }
 
-basin_status basin__sampler_takes(const basin__sampler_def *sampler, const basin_energy *energy) {
+basin_status basin__sampler_takes(const basin__sampler_def *sampler, const void *options,
+                                  const basin_energy *energy, bool has_class) {
     if (!sampler->needs_noise_level || energy->condition.noise_level)
-        return BASIN_OK;
+        return sampler->fit != NULL ? sampler->fit(options, energy, has_class) : BASIN_OK;
     return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                        "sampler %s walks down noise levels, and the model takes none: take sampler "
                        "langevin, or a noise-conditional model",
                        sampler->name);
+}
+
+/** The classes of n chains as the energy takes them, new; NULL: none is given. */
+static basin_status make_labels(const basin_energy *energy, const basin_sample_options *options,
+                                int64_t n, float **out) {
+    *out = NULL;
+    const int class_count = energy->condition.class_count;
+    if (options->labels == NULL && options->class_label < 0)
+        return BASIN_OK;
+    if (class_count == 0)
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "samples of a class are asked for, and the model takes no class");
+    float *labels = basin__alloc_array(energy->context, (size_t)n + 1, sizeof(float));
+    if (labels == NULL)
+        return BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; i < n; i++) {
+        const int label = options->labels != NULL ? options->labels[i] : options->class_label;
+        labels[i] = (float)(label < 0 ? class_count : label);
+        if (label < class_count)
+            continue;
+        basin__free(energy->context, labels);
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "there is no class %d: the model has %d, from 0", label, class_count);
+    }
+    *out = labels;
+    return BASIN_OK;
+}
+
+static bool has_class(const basin_energy *energy) {
+    return energy->label < energy->condition.class_count;
+}
+
+static basin_status walk_at(basin_energy *energy, double noise_level) {
+    return basin__energy_set_condition(energy, noise_level, has_class(energy) ? energy->label : -1);
+}
+
+/** Let chains walk at the level asked for, if that is what the sampler does. */
+static basin_status set_noise_level(basin_energy *energy, const basin__sampler_def *sampler,
+                                    double noise_level) {
+    if (!(noise_level < 0 || noise_level > 0))
+        return BASIN_OK;
+    if (!energy->condition.noise_level)
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "noise level %g is asked for, and the model takes none", noise_level);
+    if (sampler->needs_noise_level)
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "noise level %g is for samplers that walk at one level; %s walks down "
+                           "from sigma-max to sigma-min",
+                           noise_level, sampler->name);
+    return walk_at(energy, noise_level);
+}
+
+static basin_status run_chains(basin_energy *energy, const basin_sample_options *options,
+                               basin__chain_run *run, int64_t n, float *x) {
+    const double noise_level = energy->noise_level;
+    float *labels;
+    BASIN_TRY(make_labels(energy, options, n, &labels));
+    run->labels = labels;
+    basin_status status = basin__sampler_takes(run->sampler, run->options, energy,
+                                               labels != NULL || has_class(energy));
+    if (status == BASIN_OK)
+        status = set_noise_level(energy, run->sampler, options->noise_level);
+    if (status == BASIN_OK) {
+        if (!options->is_started)
+            basin__chains_begin(run, basin__energy_noted_number(energy, "range_low", 0),
+                                basin__energy_noted_number(energy, "range_high", 1),
+                                basin__energy_is_image(energy), n, x);
+        status = basin__chains_run(run, n, x);
+        basin_status restored = walk_at(energy, noise_level);
+        status = status == BASIN_OK ? restored : status;
+    }
+    basin__free(energy->context, labels);
+    return status;
 }
 
 basin_status basin_sample(basin_energy *energy, const basin_sample_options *given, int64_t n,
@@ -136,18 +211,17 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
     basin_status status = read_settings(energy->context, options.settings, &group);
     if (status == BASIN_OK)
         status = basin__sampler_check(energy->context, sampler, &group);
-    if (status == BASIN_OK)
-        status = basin__sampler_takes(sampler, energy);
     if (status == BASIN_OK) {
+        basin__chain_run run = {.sampler = sampler,
+                                .options = group.values,
+                                .energy = energy,
+                                .seed = options.seed,
+                                .acceptance = (double)NAN};
+        status = run_chains(energy, &options, &run, n, x);
+        if (options.acceptance != NULL)
+            *options.acceptance = run.acceptance;
         if (temperature != NULL)
             *temperature = sampler->temperature(group.values);
-        basin__chain_run run = {
-            .sampler = sampler, .options = group.values, .energy = energy, .seed = options.seed};
-        if (!options.is_started)
-            basin__chains_begin(&run, basin__energy_noted_number(energy, "range_low", 0),
-                                basin__energy_noted_number(energy, "range_high", 1),
-                                basin__energy_is_image(energy), n, x);
-        status = basin__chains_run(&run, n, x);
     }
     basin__options_reset(energy->context, &group);
     basin__free(energy->context, group.values);

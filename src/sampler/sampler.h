@@ -20,7 +20,10 @@ typedef struct basin__chain_tile {
     float *scratch;      /* [scratch_count of the sampler, n, size] */
     float *noise_levels; /* [n] scratch: σ of the points evaluated, where the energy takes one */
     const float *labels; /* [n]; NULL: as the energy's condition says */
-    double *energies;    /* [n]; at the last point evaluated */
+    const float *no_labels; /* [n] all "no class" */
+    double *energies;       /* [n]; at the last point evaluated */
+    double *spare_energies; /* [n] scratch */
+    double *numbers;        /* [number_count of the sampler, n] scratch */
     int n;
     int64_t size;         /* elements of one chain */
     uint32_t first_chain; /* global index of chain 0: names its noise */
@@ -28,8 +31,10 @@ typedef struct basin__chain_tile {
     uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
     uint16_t attempt;    /* a roll-back is a new attempt */
     int worker;
-    double *gradient_norms; /* [n]; the sampler adds each step's |dE/dx| */
-    bool is_diverged;       /* the sampler found a value that is not finite */
+    double *gradient_norms;     /* [n]; the sampler adds each step's |dE/dx| */
+    int64_t proposed, accepted; /* moves, over all chains, of samplers that may reject */
+    bool is_diverged;           /* the sampler found a value that is not finite */
+    bool is_unfinished;         /* the sampler's bound on evaluations was reached before the end */
 } basin__chain_tile;
 
 /** What a chain starts from. */
@@ -44,8 +49,9 @@ typedef struct basin__sampler_def {
     const basin__option *options;
     size_t option_count, options_bytes;
     bool needs_noise_level; /* of the energy; others walk at the level of its condition */
-    int scratch_count;
-    /** Check that options do not contradict each other; may resolve "auto". */
+    int scratch_count, number_count;
+    /** Check that options do not contradict each other; may resolve "auto". NULL: they
+     * cannot. */
     basin_status (*check)(basin_context *context, void *options);
     /** Advance the tile by the options' number of steps. */
     void (*run)(const void *options, const basin__cpu_kernels *kernels, basin_energy *energy,
@@ -55,6 +61,9 @@ typedef struct basin__sampler_def {
     int64_t (*steps)(const void *options);
     /** NULL: uniform starts. */
     basin__chain_start (*start)(const void *options);
+    /** Whether the options suit the energy, and a run with or without a class: BASIN_ERROR_CONFIG.
+     * NULL: they suit all. */
+    basin_status (*fit)(const void *options, const basin_energy *energy, bool has_class);
     /** Set the noise levels to those the energy was trained at, unless the user gave them. NULL:
      * the sampler has none. */
     void (*set_noise_levels)(basin__option_group *group, double low, double high);
@@ -69,9 +78,15 @@ const basin__sampler_def *basin__sampler_find(const char *name);
  * data, unless the user gave them. Call before check().
  */
 void basin__sampler_range(basin__option_group *group, double low, double high);
+/** Set a number of the table, where there is one of that name, unless the user gave it. */
+void basin__sampler_set_unless_given(basin__option_group *group, const char *name, double number);
 
-/** Whether the sampler can walk the energy; BASIN_ERROR_CONFIG if it needs a noise level. */
-basin_status basin__sampler_takes(const basin__sampler_def *sampler, const basin_energy *energy);
+/**
+ * Whether the sampler can walk the energy, chains having a class or not; BASIN_ERROR_CONFIG if it
+ * needs a noise level, or where its options do not suit the energy.
+ */
+basin_status basin__sampler_takes(const basin__sampler_def *sampler, const void *options,
+                                  const basin_energy *energy, bool has_class);
 
 /** The sampler's check(), which may resolve options; one that the user gave must stay as given. */
 basin_status basin__sampler_check(basin_context *context, const basin__sampler_def *sampler,
@@ -87,6 +102,7 @@ typedef struct basin__chain_run {
     uint16_t attempt;
     /* out */
     double gradient_norm; /* mean over chains and steps */
+    double acceptance;    /* share of the moves proposed; NaN: none is ever rejected */
 } basin__chain_run;
 
 /**

@@ -24,7 +24,7 @@ const basin__sampler_def *basin__sampler_find(const char *name) {
     return NULL;
 }
 
-static void set_unless_given(basin__option_group *group, const char *name, double number) {
+void basin__sampler_set_unless_given(basin__option_group *group, const char *name, double number) {
     const basin__option *option = basin__option_find(group, 1, name, NULL);
     if (option == NULL)
         return;
@@ -33,8 +33,8 @@ static void set_unless_given(basin__option_group *group, const char *name, doubl
 }
 
 void basin__sampler_range(basin__option_group *group, double low, double high) {
-    set_unless_given(group, "box-low", low);
-    set_unless_given(group, "box-high", high);
+    basin__sampler_set_unless_given(group, "box-low", low);
+    basin__sampler_set_unless_given(group, "box-high", high);
 }
 
 static double number_at(const basin__option_group *group, size_t i) {
@@ -47,6 +47,8 @@ basin_status basin__sampler_check(basin_context *context, const basin__sampler_d
     for (size_t i = 0; i < group->count; i++)
         if (group->options[i].type == BASIN__OPTION_FLOAT)
             given[i] = number_at(group, i);
+    if (sampler->check == NULL)
+        return BASIN_OK;
     BASIN_TRY(sampler->check(context, group->values));
     for (size_t i = 0; i < group->count; i++)
         if (group->options[i].type == BASIN__OPTION_FLOAT && (group->is_set >> i & 1) &&

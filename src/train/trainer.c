@@ -187,7 +187,8 @@ static basin_status check_parts(basin__trainer *trainer) {
     BASIN_TRY(basin__objective_check(
         config->objective, config->groups[BASIN__GROUP_OBJECTIVE].values, trainer->energy,
         trainer->is_image, basin_data_describe(trainer->data)->class_count));
-    return basin__sampler_takes(config->sampler, trainer->energy);
+    return basin__sampler_takes(config->sampler, config->groups[BASIN__GROUP_SAMPLER].values,
+                                trainer->energy, trainer->energy->condition.class_count > 0);
 }
 
 static void get_example(const void *user, int64_t index, float *x) {

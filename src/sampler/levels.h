@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What samplers share that walk down noise levels σ_0 > … > σ_{N−1} > σ_N = 0 of an energy
+ * E(x, σ), with exp(−E(x, σ)) ∝ p_σ(x) the density of data + σ n: the schedule of levels, the score
+ * with guidance, noise, and the end. See levels.c for the formulas.
+ */
+#ifndef BASIN_SAMPLER_LEVELS_H
+#define BASIN_SAMPLER_LEVELS_H
+
+#include "sampler/sampler.h"
+
+/** The first field, named `levels`, of these samplers' options. */
+typedef struct basin__levels {
+    int64_t schedule, count;
+    double sigma_max, sigma_min, rho;
+    double guidance;
+    int64_t box;
+    double box_low, box_high;
+} basin__levels;
+
+/**
+ * Its rows of a sampler's option table, where AT(field) is the options' offsetof; the texts are the
+ * defaults of schedule and number of levels.
+ */
+/* clang-format off */
+#define BASIN__LEVEL_ROWS(schedule_text, levels_text)                                             \
+    {"schedule", BASIN__OPTION_CHOICE, AT(levels.schedule), schedule_text, 0, 0,                  \
+     "karras|geometric|linear|cosine", NULL,                                                      \
+     "Noise levels between sigma-max and sigma-min: evenly apart in sigma^(1/rho), in log sigma, "\
+     "or in the time of a variance-preserving process with linear rate or cosine signal"},        \
+    {"levels", BASIN__OPTION_INT, AT(levels.count), levels_text, 1, 1e6, NULL, "levels",          \
+     "Number of noise levels"},                                                                   \
+    {"sigma-max", BASIN__OPTION_FLOAT, AT(levels.sigma_max), "80", 1e-6, 1e6, NULL, NULL,         \
+     "Highest noise level; by default the highest that the model was trained at"},                \
+    {"sigma-min", BASIN__OPTION_FLOAT, AT(levels.sigma_min), "0.002", 1e-6, 1e6, NULL, NULL,      \
+     "Lowest noise level; by default the lowest that the model was trained at"},                  \
+    {"rho", BASIN__OPTION_FLOAT, AT(levels.rho), "7", 1e-3, 1e3, NULL, NULL,                      \
+     "Exponent of the schedule karras"},                                                          \
+    {"guidance", BASIN__OPTION_FLOAT, AT(levels.guidance), "0", -1e3, 1e3, NULL, NULL,            \
+     "Walk (1 + guidance) E(x | class) - guidance E(x)"},                                         \
+    {"box", BASIN__OPTION_CHOICE, AT(levels.box), "none", 0, 0, "none|clamp", NULL,               \
+     "Clamp the samples to [box-low, box-high] at the end"},                                      \
+    {"box-low", BASIN__OPTION_FLOAT, AT(levels.box_low), "0", -1e6, 1e6, NULL, NULL,              \
+     "Lower end of the box; by default the data's"},                                              \
+    {"box-high", BASIN__OPTION_FLOAT, AT(levels.box_high), "1", -1e6, 1e6, NULL, NULL,            \
+     "Upper end of the box; by default the data's"}
+/* clang-format on */
+
+/** σ_i, i = 0 … count; σ_count = 0. */
+double basin__level(const basin__levels *levels, int64_t i);
+
+/* What goes into a definition as it is: `options` begins with basin__levels. */
+
+/** check: ends of levels and box are in order. */
+basin_status basin__levels_check(basin_context *context, void *options);
+/** start: N(centre, σ_0²). */
+basin__chain_start basin__levels_start(const void *options);
+/** temperature: T = 1; nominal under guidance, and where samples are clamped. */
+basin_temperature basin__levels_temperature(const void *options);
+/** set_noise_levels */
+void basin__levels_set(basin__option_group *group, double low, double high);
+/** fit: guidance is towards a class. */
+basin_status basin__levels_fit(const void *options, const basin_energy *energy, bool has_class);
+
+/**
+ * Evaluate the energy at points x [n, size], at the level σ, or at a level for each chain,
+ * tile->noise_levels, where σ is 0: tile->gradient = ∇ₓE = −score and tile->energies = E, both with
+ * guidance, of which the second evaluation goes to tile->noise and tile->spare_energies. Without
+ * `levels`, at the level of the energy's condition. Adds |∇E| to the tile's norms, where finite.
+ */
+void basin__level_evaluate(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                           basin_energy *energy, basin__chain_tile *tile, const float *x,
+                           double sigma);
+/** The same; false where a gradient is not finite, and the tile is then marked as diverged. */
+bool basin__level_gradient(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                           basin_energy *energy, basin__chain_tile *tile, const float *x,
+                           double sigma);
+/** Tweedie's step to level 0: x <- D(x, σ) = x − σ² ∇E; then the box. False as above. */
+bool basin__level_denoise(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                          basin_energy *energy, basin__chain_tile *tile, double sigma);
+/** Keep the samples in the box, if that is wanted. */
+void basin__level_box(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                      basin__chain_tile *tile);
+
+/** out [n, size] = standard normals, the run's `index`-th for `purpose`. */
+void basin__tile_normal(const basin__cpu_kernels *kernels, const basin__chain_tile *tile,
+                        basin__purpose purpose, int64_t index, float *out);
+
+#endif
