@@ -133,6 +133,20 @@ FAILS(lookup_by_a_vector, BASIN_ERROR_SHAPE, "lookup", "one number", "[1, 4, 6, 
       basin_graph_lookup(graph, parameter("t", 3), x))
 FAILS(lookup_in_an_image, BASIN_ERROR_SHAPE, "lookup", "[rows, 1, 1, channels]", "[2, 7, 3, 3]",
       basin_graph_lookup(graph, w, image_of("i", 1, 1, 1)))
+FAILS(dot_over_unknown_axes, BASIN_ERROR_ARGUMENT, "dot", "8", "axes",
+      basin_graph_dot(graph, x, x, 8))
+FAILS(dot_of_other_shape, BASIN_ERROR_SHAPE, "dot", "[1, 4, 6, 3]", "same shape",
+      basin_graph_dot(graph, x, basin_graph_slice(graph, x, 0, 2), 0))
+FAILS(one_hot_of_an_image, BASIN_ERROR_SHAPE, "one_hot", "one number", "[1, 4, 6, 3]",
+      basin_graph_one_hot(graph, x, 10))
+FAILS(one_hot_of_nothing, BASIN_ERROR_SHAPE, "one_hot", "[1, 1, 1, 0]", "below 1",
+      basin_graph_one_hot(graph, basin_graph_sum(graph, x, BASIN_AXES_ALL), 0))
+FAILS(product_of_other_inner_size, BASIN_ERROR_SHAPE, "matmul", "24 x 3 by 24 x 3", "inner sizes",
+      basin_graph_matmul(graph, x, x, 0, basin_shape_image(4, 4, 3)))
+FAILS(product_of_other_shape, BASIN_ERROR_SHAPE, "matmul", "24 x 3 by 3 x 24", "[1, 4, 3, 16]",
+      basin_graph_matmul(graph, x, x, BASIN_TRANSPOSE_B, basin_shape_image(4, 3, 16)))
+FAILS(product_by_unknown_operands, BASIN_ERROR_ARGUMENT, "matmul", "4", "operands",
+      basin_graph_matmul(graph, x, x, 4, basin_shape_image(4, 4, 16)))
 FAILS(sum_over_unknown_axes, BASIN_ERROR_ARGUMENT, "sum", "8", "axes", basin_graph_sum(graph, x, 8))
 FAILS(value_from_elsewhere, BASIN_ERROR_ARGUMENT, "mul", "input 1", "graph",
       basin_graph_mul(graph, x, 99))
@@ -256,6 +270,41 @@ static void constants_fold(void **state) {
         is_constant(basin_graph_sum(graph, three, BASIN_AXES_SPACE), 18, basin_shape_vector(4)));
     assert_true(is_constant(basin_graph_mean(graph, three, BASIN_AXES_ALL), 3, scalar));
     assert_true(is_constant(basin_graph_flatten(graph, three), 3, basin_shape_vector(24)));
+    assert_good();
+}
+
+/** What is summed over an image per example is not stored; shared values stay as they are. */
+static void summed_products_are_not_stored(void **state) {
+    (void)state;
+    basin_shape v_shape = basin_shape_vector(4);
+    basin_value x = image_of("x", 2, 3, 4), y = image_of("y", 2, 3, 4);
+    basin_value v = basin_graph_input(graph, "v", v_shape);
+    basin_value wide = basin_graph_broadcast(graph, v, basin_shape_image(2, 3, 4));
+    basin_value dot = basin_graph_dot(graph, x, y, BASIN_AXES_SPACE);
+    basin_value vx = basin_graph_mul(graph, v, basin_graph_sum(graph, x, BASIN_AXES_SPACE));
+    assert_int_equal(op_of(dot), BASIN__OP_dot);
+    assert_shape(dot, 1, 1, 1, 4);
+    assert_int_equal(basin_graph_dot(graph, y, x, BASIN_AXES_SPACE), dot);
+    assert_int_equal(basin_graph_sum(graph, basin_graph_mul(graph, x, y), BASIN_AXES_SPACE), dot);
+    assert_int_equal(basin_graph_sum(graph, basin_graph_square(graph, x), BASIN_AXES_SPACE),
+                     basin_graph_dot(graph, x, x, BASIN_AXES_SPACE));
+    assert_int_equal(basin_graph_sum(graph, basin_graph_scale(graph, x, 3), BASIN_AXES_SPACE),
+                     basin_graph_scale(graph, basin_graph_sum(graph, x, BASIN_AXES_SPACE), 3));
+    assert_int_equal(basin_graph_sum(graph, basin_graph_mul(graph, x, v), BASIN_AXES_SPACE), vx);
+    assert_int_equal(basin_graph_sum(graph, basin_graph_mul(graph, wide, x), BASIN_AXES_SPACE), vx);
+    assert_int_equal(basin_graph_dot(graph, wide, x, BASIN_AXES_SPACE), vx);
+    /* Over channels v does not stand still, and shapes differ. */
+    basin_value over = basin_graph_sum(graph, basin_graph_mul(graph, x, v), BASIN_AXES_ALL);
+    assert_int_equal(op_of(over), BASIN__OP_sum);
+    assert_int_equal(basin_graph_dot(graph, x, wide, BASIN_AXES_ALL), over);
+    /* Constants, and nothing to sum. */
+    basin_value two = basin_graph_constant(graph, 2, basin_shape_image(2, 3, 4));
+    assert_int_equal(basin_graph_dot(graph, two, x, BASIN_AXIS_CHANNELS),
+                     basin_graph_scale(graph, basin_graph_sum(graph, x, BASIN_AXIS_CHANNELS), 2));
+    assert_int_equal(basin_graph_dot(graph, v, v, BASIN_AXES_SPACE), basin_graph_mul(graph, v, v));
+    basin_value w = parameter("w", 4);
+    assert_int_equal(op_of(basin_graph_sum(graph, basin_graph_square(graph, w), BASIN_AXES_ALL)),
+                     BASIN__OP_sum);
     assert_good();
 }
 
@@ -479,6 +528,13 @@ int main(void) {
         TEST(lookup_by_a_vector),
         TEST(lookup_in_an_image),
         TEST(sum_over_unknown_axes),
+        TEST(dot_over_unknown_axes),
+        TEST(dot_of_other_shape),
+        TEST(one_hot_of_an_image),
+        TEST(one_hot_of_nothing),
+        TEST(product_of_other_inner_size),
+        TEST(product_of_other_shape),
+        TEST(product_by_unknown_operands),
         TEST(value_from_elsewhere),
         TEST(name_of_other_shape),
         TEST(name_of_other_kind),
@@ -492,6 +548,7 @@ int main(void) {
         TEST(neutral_elements_vanish),
         TEST(numbers_are_gathered),
         TEST(constants_fold),
+        TEST(summed_products_are_not_stored),
         TEST(scopes_follow_the_inputs),
         TEST(a_sum_is_not_summed_again),
         TEST(gradient_through_a_batch_sum_to_examples_fails),

@@ -224,17 +224,37 @@ static void view_fill(const basin__view *view, int64_t count) {
 typedef struct run_case {
     basin__op op;
     basin_shape in, out;
-    int size;
+    int size, first;
+    basin_shape second; /* of the second input, if there is one */
+    float slack;        /* beside the rounding of the result */
 } run_case;
+
+/** The first example alone has the bits that it has beside others. */
+static void check_alone(const basin__cpu_kernels *kernels, basin__op_call *call,
+                        const float *together) {
+    guarded alone;
+    basin__view out = strided_view(&alone, call->out.shape, 1);
+    call->n = 1;
+    call->out = out;
+    kernels->run[call->node->op](call);
+    assert_true(same_bits(alone.data, together, out.stride[0]));
+    guarded_free(&alone);
+}
 
 /** The op's own kernel is the judge, here and in tests of ops. */
 static void check_run(const basin__cpu_kernels *kernels, const run_case *with, int n) {
-    const bool is_summed = with->op == BASIN__OP_batch_sum;
-    basin__node node = {.op = with->op, .attributes = {.size = with->size, .shape = with->out}};
-    guarded in, got, want;
+    const bool is_summed = with->op == BASIN__OP_batch_sum, is_binary = with->second.outer > 0;
+    basin__node node = {
+        .op = with->op,
+        .attributes = {.size = with->size, .first = with->first, .shape = with->out}};
+    guarded in, second = {0}, got, want;
     basin__op_call call = {.node = &node, .n = n};
     call.in[0] = strided_view(&in, with->in, n);
     view_fill(&call.in[0], n);
+    if (is_binary) {
+        call.in[1] = strided_view(&second, with->second, n);
+        view_fill(&call.in[1], n);
+    }
     call.out = strided_view(&want, with->out, n);
     if (is_summed)
         view_fill(&call.out, 1);
@@ -244,9 +264,13 @@ static void check_run(const basin__cpu_kernels *kernels, const run_case *with, i
     call.out = out;
     kernels->run[with->op](&call);
     for (int64_t i = 0; i < got.n; i++)
-        assert_true(isnan(want.data[i])
-                        ? isnan(got.data[i])
-                        : fabsf(got.data[i] - want.data[i]) <= fabsf(want.data[i]) * FLT_EPSILON);
+        assert_true(isnan(want.data[i]) ? isnan(got.data[i])
+                                        : fabsf(got.data[i] - want.data[i]) <=
+                                              fabsf(want.data[i]) * FLT_EPSILON + with->slack);
+    if (!is_summed)
+        check_alone(kernels, &call, got.data);
+    if (is_binary)
+        guarded_free(&second);
     guarded_free(&in);
     guarded_free(&got);
     guarded_free(&want);
@@ -254,32 +278,109 @@ static void check_run(const basin__cpu_kernels *kernels, const run_case *with, i
 
 static void check_runs(const basin__cpu_kernels *kernels) {
     static const run_case cases[] = {
-        {BASIN__OP_sum, {1, 7, 5, 130}, {1, 1, 1, 130}, 0},
-        {BASIN__OP_sum, {2, 3, 5, 7}, {2, 3, 1, 7}, 0},
-        {BASIN__OP_sum, {2, 3, 5, 64}, {1, 1, 1, 64}, 0},
-        {BASIN__OP_sum, {1, 4, 3, 1}, {1, 1, 1, 1}, 0},
-        {BASIN__OP_sum, {2, 4, 3, 37}, {1, 4, 1, 1}, 0},
-        {BASIN__OP_sum, {1, 4, 3, 16}, {1, 1, 1, 1}, 0},
-        {BASIN__OP_batch_sum, {2, 3, 2, 70}, {2, 3, 2, 70}, 0},
-        {BASIN__OP_average_pool, {1, 6, 9, 5}, {1, 2, 3, 5}, 3},
-        {BASIN__OP_average_pool_input, {1, 2, 3, 70}, {1, 6, 9, 70}, 3},
-        {BASIN__OP_upsample, {2, 2, 3, 5}, {2, 4, 6, 5}, 2},
-        {BASIN__OP_upsample_input, {2, 4, 6, 70}, {2, 2, 3, 70}, 2},
-        {BASIN__OP_reshape, {2, 3, 4, 5}, {2, 1, 1, 60}, 0},
-        {BASIN__OP_reshape, {2, 1, 1, 60}, {2, 3, 4, 5}, 0},
-        {BASIN__OP_reshape, {1, 3, 4, 6}, {2, 9, 1, 4}, 0},
-        {BASIN__OP_flatten, {2, 3, 4, 5}, {2, 1, 1, 60}, 0},
-        {BASIN__OP_unflatten, {2, 1, 1, 60}, {2, 3, 4, 5}, 0},
-        {BASIN__OP_square, {1, 3, 2, 5}, {1, 3, 2, 5}, 0},
+        {.op = BASIN__OP_sum, .in = {1, 7, 5, 130}, .out = {1, 1, 1, 130}},
+        {.op = BASIN__OP_sum, .in = {2, 3, 5, 7}, .out = {2, 3, 1, 7}},
+        {.op = BASIN__OP_sum, .in = {2, 3, 5, 64}, .out = {1, 1, 1, 64}},
+        {.op = BASIN__OP_sum, .in = {1, 4, 3, 1}, .out = {1, 1, 1, 1}},
+        {.op = BASIN__OP_sum, .in = {2, 4, 3, 37}, .out = {1, 4, 1, 1}},
+        {.op = BASIN__OP_sum, .in = {1, 4, 3, 16}, .out = {1, 1, 1, 1}},
+        {.op = BASIN__OP_batch_sum, .in = {2, 3, 2, 70}, .out = {2, 3, 2, 70}},
+        {.op = BASIN__OP_average_pool, .in = {1, 6, 9, 5}, .out = {1, 2, 3, 5}, .size = 3},
+        {.op = BASIN__OP_average_pool_input, .in = {1, 2, 3, 70}, .out = {1, 6, 9, 70}, .size = 3},
+        {.op = BASIN__OP_upsample, .in = {2, 2, 3, 5}, .out = {2, 4, 6, 5}, .size = 2},
+        {.op = BASIN__OP_upsample_input, .in = {2, 4, 6, 70}, .out = {2, 2, 3, 70}, .size = 2},
+        {.op = BASIN__OP_reshape, .in = {2, 3, 4, 5}, .out = {2, 1, 1, 60}},
+        {.op = BASIN__OP_reshape, .in = {2, 1, 1, 60}, .out = {2, 3, 4, 5}},
+        {.op = BASIN__OP_reshape, .in = {1, 3, 4, 6}, .out = {2, 9, 1, 4}},
+        {.op = BASIN__OP_flatten, .in = {2, 3, 4, 5}, .out = {2, 1, 1, 60}},
+        {.op = BASIN__OP_unflatten, .in = {2, 1, 1, 60}, .out = {2, 3, 4, 5}},
+        {.op = BASIN__OP_square, .in = {1, 3, 2, 5}, .out = {1, 3, 2, 5}},
+        {.op = BASIN__OP_concatenate,
+         .in = {1, 3, 2, 5},
+         .second = {1, 3, 2, 70},
+         .out = {1, 3, 2, 75}},
+        {.op = BASIN__OP_slice, .in = {1, 3, 2, 70}, .out = {1, 3, 2, 37}, .first = 30, .size = 37},
+        {.op = BASIN__OP_slice_input, .in = {1, 3, 2, 37}, .out = {1, 3, 2, 70}, .first = 30},
+        {.op = BASIN__OP_softmax, .in = {1, 3, 2, 70}, .out = {1, 3, 2, 70}, .slack = 1e-7f},
+        {.op = BASIN__OP_softmax, .in = {2, 3, 2, 16}, .out = {2, 3, 2, 16}, .slack = 1e-7f},
+        {.op = BASIN__OP_softmax, .in = {1, 1, 1, 1}, .out = {1, 1, 1, 1}},
+        {.op = BASIN__OP_log_sum_exp, .in = {1, 3, 2, 70}, .out = {1, 3, 2, 1}, .slack = 1e-7f},
+        {.op = BASIN__OP_log_sum_exp, .in = {2, 1, 1, 7}, .out = {2, 1, 1, 1}, .slack = 1e-7f},
     };
     for (size_t i = 0; i < BASIN_COUNT(cases); i++)
         for (int n = 1; n <= 3; n++)
             check_run(kernels, &cases[i], n);
 }
 
+static void check_dots(const basin__cpu_kernels *kernels) {
+    static const basin_shape shapes[][2] = {
+        {{1, 7, 5, 130}, {1, 1, 1, 130}}, {{2, 3, 5, 7}, {2, 3, 1, 7}},
+        {{1, 4, 3, 1}, {1, 1, 1, 1}},     {{2, 4, 3, 37}, {1, 4, 1, 1}},
+        {{1, 4, 3, 16}, {1, 1, 1, 1}},    {{1, 4, 3, 64}, {1, 4, 3, 1}},
+    };
+    for (size_t i = 0; i < BASIN_COUNT(shapes); i++)
+        for (int n = 1; n <= 3; n++) {
+            const run_case with = {.op = BASIN__OP_dot,
+                                   .in = shapes[i][0],
+                                   .second = shapes[i][0],
+                                   .out = shapes[i][1]};
+            check_run(kernels, &with, n);
+        }
+}
+
+/** Each of the four products of an m × k and a k × n matrix, as pixels of images two wide. */
+static void check_product(const basin__cpu_kernels *kernels, int m, int k, int n) {
+    for (int transpose = 0; transpose < 4; transpose++) {
+        const bool is_a = transpose & BASIN_TRANSPOSE_A, is_b = transpose & BASIN_TRANSPOSE_B;
+        const int rows = is_a ? k : m, columns = is_a ? m : k;
+        const run_case with = {
+            .op = BASIN__OP_matmul,
+            .first = transpose,
+            .in = rows % 2 ? (basin_shape){1, 1, rows, columns}
+                           : (basin_shape){1, rows / 2, 2, columns},
+            .second = is_b ? (basin_shape){1, n, 1, k} : (basin_shape){1, 1, k, n},
+            .out = m % 2 ? (basin_shape){1, m, 1, n} : (basin_shape){1, m / 2, 2, n},
+            .slack = (float)k * 2e-7f,
+        };
+        check_run(kernels, &with, 2);
+    }
+}
+
+static void check_products(const basin__cpu_kernels *kernels) {
+    static const int sizes[][3] = {{1, 1, 1},    {2, 3, 5},      {16, 16, 16}, {7, 33, 65},
+                                   {49, 128, 2}, {100, 129, 70}, {48, 64, 64}, {50, 300, 17}};
+    for (size_t i = 0; i < BASIN_COUNT(sizes); i++)
+        check_product(kernels, sizes[i][0], sizes[i][1], sizes[i][2]);
+}
+
+/** A number that is none, or infinite, comes out of softmax as of its own kernel. */
+static void check_softmax_edges(const basin__cpu_kernels *kernels) {
+    enum { N = 21 };
+    basin__node node = {.op = BASIN__OP_softmax};
+    for (int at = 0; at < N; at++) {
+        float x[N], y[N];
+        for (int kind = 0; kind < 3; kind++) {
+            for (int i = 0; i < N; i++)
+                x[i] = any_number() * 200.0f;
+            x[at] = kind == 0 ? NAN : kind == 1 ? INFINITY : -INFINITY;
+            basin__view view = {x, false, basin_shape_vector(N), {N, N, N, N, 1}};
+            basin__op_call call = {.node = &node, .n = 1, .in = {view}, .out = view};
+            call.out.data = y;
+            kernels->run[BASIN__OP_softmax](&call);
+            double sum = 0;
+            for (int i = 0; i < N; i++)
+                sum += (double)y[i];
+            assert_true(kind == 2 ? y[at] == 0.0f && fabs(sum - 1) < 1e-6 : isnan(sum));
+        }
+    }
+}
+
 static void test_runs(void **unused) {
     (void)unused;
     for_each_table(check_runs);
+    for_each_table(check_dots);
+    for_each_table(check_products);
+    for_each_table(check_softmax_edges);
 }
 
 /* ---- rows between memory and a block ---- */

@@ -42,7 +42,8 @@ static basin_graph *new_graph(void) {
 }
 
 static bool is_index(basin__op op, int input) {
-    return (op == BASIN__OP_lookup || op == BASIN__OP_lookup_table) && input == 1;
+    return ((op == BASIN__OP_lookup || op == BASIN__OP_lookup_table) && input == 1) ||
+           op == BASIN__OP_one_hot;
 }
 
 /* ---- gradients against differences ---- */
@@ -469,6 +470,53 @@ static void lookup_stays_in_its_table(void **state) {
     }
 }
 
+static void one_hot_has_known_values(void **state) {
+    (void)state;
+    static const struct {
+        double index, wanted[3];
+    } known[] = {
+        {0, {1, 0, 0}},   {2, {0, 0, 1}},  {1.4, {0, 1, 0}},  {-0.4, {1, 0, 0}},
+        {-1, {0, 0, 0}},  {3, {0, 0, 0}},  {2.6, {0, 0, 0}},  {1e300, {0, 0, 0}},
+        {NAN, {0, 0, 0}}, {INFINITY, {0}}, {-0.5, {0, 0, 0}}, {0.5, {0, 1, 0}},
+    };
+    basin_shape one = basin_shape_vector(1), three = basin_shape_vector(3);
+    for (size_t i = 0; i < BASIN_COUNT(known); i++) {
+        double y[3];
+        run_dense(BASIN__OP_one_hot, (basin__attributes){.size = 3}, one, &known[i].index, one,
+                  NULL, three, y);
+        assert_numbers(y, known[i].wanted, 3);
+    }
+}
+
+static void products_have_known_values(void **state) {
+    (void)state;
+    static const double a[6] = {1, 2, 3, 4, 5, 6}, b[6] = {1, 0, 2, -1, 1, 3};
+    static const basin_shape wide = {1, 1, 2, 3}, high = {1, 3, 1, 2}; /* 2 x 3 and 3 x 2 */
+    static const struct {
+        basin_shape a, b, out;
+        int transpose, count;
+        double wanted[9];
+    } known[] = {
+        {wide, high, {1, 2, 1, 2}, 0, 4, {8, 7, 20, 13}},
+        {wide, wide, {1, 1, 2, 2}, BASIN_TRANSPOSE_B, 4, {7, 10, 16, 19}},
+        {high, high, {1, 2, 1, 2}, BASIN_TRANSPOSE_A, 4, {12, 12, 16, 14}},
+        {high, wide, {1, 1, 2, 2}, BASIN_TRANSPOSE_A | BASIN_TRANSPOSE_B, 4, {11, 17, 14, 20}},
+    };
+    for (size_t i = 0; i < BASIN_COUNT(known); i++) {
+        double c[9];
+        run_dense(BASIN__OP_matmul, (basin__attributes){.first = known[i].transpose}, known[i].a, a,
+                  known[i].b, b, known[i].out, c);
+        assert_numbers(c, known[i].wanted, known[i].count);
+    }
+    double y[3];
+    run_dense(BASIN__OP_dot, (basin__attributes){.a = 0}, wide, a, wide, b, basin_shape_vector(3),
+              y);
+    assert_numbers(y, (const double[]){-3, 5, 24}, 3);
+    run_dense(BASIN__OP_dot, (basin__attributes){.a = 0}, wide, a, wide, b,
+              (basin_shape){1, 1, 2, 1}, y);
+    assert_numbers(y, (const double[]){7, 19}, 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_differences),
@@ -480,6 +528,8 @@ int main(void) {
         cmocka_unit_test(moves_have_known_values),
         cmocka_unit_test(softmax_does_not_overflow),
         cmocka_unit_test(lookup_stays_in_its_table),
+        cmocka_unit_test(one_hot_has_known_values),
+        cmocka_unit_test(products_have_known_values),
     };
     return cmocka_run_group_tests_name("ops", tests, set_up, tear_down);
 }

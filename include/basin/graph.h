@@ -115,6 +115,9 @@ BASIN_API basin_value basin_graph_stop(basin_graph *graph, basin_value x);
 
 BASIN_API basin_value basin_graph_sum(basin_graph *graph, basin_value x, unsigned axes);
 BASIN_API basin_value basin_graph_mean(basin_graph *graph, basin_value x, unsigned axes);
+/** Sum of a b, both of one shape. */
+BASIN_API basin_value basin_graph_dot(basin_graph *graph, basin_value a, basin_value b,
+                                      unsigned axes);
 /** Repeat axes of length 1 up to `shape`. */
 BASIN_API basin_value basin_graph_broadcast(basin_graph *graph, basin_value x, basin_shape shape);
 /** Sum over the batch: per example in, shared out. Of a shared value: n times that value. */
@@ -136,6 +139,21 @@ BASIN_API basin_value basin_graph_log_sum_exp(basin_graph *graph, basin_value x)
 BASIN_API basin_value basin_graph_softmax(basin_graph *graph, basin_value x);
 /** Row `index` (a per-example scalar holding a whole number) of a table [rows, 1, 1, C]. */
 BASIN_API basin_value basin_graph_lookup(basin_graph *graph, basin_value table, basin_value index);
+
+/** 1 at channel round(index) of `count`, 0 elsewhere; an index outside gives zeros: "no class". */
+BASIN_API basin_value basin_graph_one_hot(basin_graph *graph, basin_value index, int count);
+
+/* ---- matrices: a value is one whose rows are its pixels, its columns its channels ---- */
+
+/** Which of a product's operands are transposed. */
+enum { BASIN_TRANSPOSE_A = 1, BASIN_TRANSPOSE_B = 2 };
+
+/**
+ * A B, or with one or both transposed, as a value of `shape`: an image's rows are its pixels in
+ * order. Operands may be per example or shared.
+ */
+BASIN_API basin_value basin_graph_matmul(basin_graph *graph, basin_value a, basin_value b,
+                                         unsigned transpose, basin_shape shape);
 
 /* ---- gradients and printing ---- */
 

@@ -157,6 +157,13 @@ basin_value basin_graph_sum(basin_graph *graph, basin_value x, unsigned axes) {
     return basin__graph_sum_to(graph, x, without_axes(basin_graph_shape(graph, x), axes));
 }
 
+basin_value basin_graph_dot(basin_graph *graph, basin_value a, basin_value b, unsigned axes) {
+    if (axes & ~(unsigned)BASIN_AXES_ALL)
+        return basin__graph_fail(graph, BASIN_ERROR_ARGUMENT, "dot: %u is not a set of axes", axes);
+    return binary(graph, BASIN__OP_dot, a, b,
+                  (basin__attributes){.shape = without_axes(basin_graph_shape(graph, a), axes)});
+}
+
 basin_value basin_graph_mean(basin_graph *graph, basin_value x, unsigned axes) {
     basin_value sum = basin_graph_sum(graph, x, axes);
     if (sum == BASIN_NO_VALUE)
@@ -176,6 +183,12 @@ basin_value basin_graph_log_sum_exp(basin_graph *graph, basin_value x) {
 
 basin_value basin_graph_softmax(basin_graph *graph, basin_value x) {
     return basin__graph_unary(graph, BASIN__OP_softmax, x);
+}
+
+basin_value basin_graph_matmul(basin_graph *graph, basin_value a, basin_value b, unsigned transpose,
+                               basin_shape shape) {
+    return binary(graph, BASIN__OP_matmul, a, b,
+                  (basin__attributes){.shape = shape, .first = (int)transpose});
 }
 
 /* ---- shapes, pictures, tables ---- */
@@ -210,4 +223,8 @@ basin_value basin_graph_upsample(basin_graph *graph, basin_value x, int factor) 
 
 basin_value basin_graph_lookup(basin_graph *graph, basin_value table, basin_value index) {
     return basin__graph_binary(graph, BASIN__OP_lookup, table, index);
+}
+
+basin_value basin_graph_one_hot(basin_graph *graph, basin_value index, int count) {
+    return unary(graph, BASIN__OP_one_hot, index, (basin__attributes){.size = count});
 }

@@ -129,7 +129,9 @@ static basin_value fail_memory(basin_graph *graph) {
 
 /* ---- finding equal nodes ---- */
 
-static bool is_commutative(basin__op op) { return op == BASIN__OP_add || op == BASIN__OP_mul; }
+static bool is_commutative(basin__op op) {
+    return op == BASIN__OP_add || op == BASIN__OP_mul || op == BASIN__OP_dot;
+}
 
 /** FNV-1a over op, inputs (in either order where that is the same) and attributes. */
 static uint32_t hash_node(const basin__node *node) {

@@ -32,7 +32,7 @@ typedef struct basin__attributes {
     basin_conv conv;   /* the convolution family */
     basin_shape shape; /* ops that are told their output's shape */
     double a, b;       /* scale, offset, slope, clamp's ends, a constant's number */
-    int first, size;   /* slice; pooling and up-sampling */
+    int first, size;   /* slice, matmul's transposes; pooling, up-sampling, one_hot's count */
 } basin__attributes;
 
 static_assert(sizeof(basin__attributes) == 48, "attributes are compared as bytes: no padding");

@@ -7,6 +7,10 @@
  *     x + 0 = x          x + c = offset(x, c)     scale(x, 0) = 0
  *     f(c) is a constant                          sum, broadcast, … to the own shape = x
  *
+ * Of values per example, which are images in the main, what a sum needs is not stored:
+ *
+ *     Σ a b = dot(a, b)      Σ scale(x, c) = scale(Σ x, c)      Σ v x = v Σ x, v alike where summed
+ *
  * x · 0 counts as 0, also where x could be infinite.
  */
 #include "graph/op.h"
@@ -88,6 +92,71 @@ static basin_value moved(basin_graph *graph, const basin__node *node) {
     return BASIN_NO_VALUE;
 }
 
+/** What a value repeats, or the value itself. */
+static basin_value repeated(const basin_graph *graph, basin_value value) {
+    const basin__node *node = &graph->nodes[value];
+    return node->op == BASIN__OP_broadcast ? node->input[0] : value;
+}
+
+/** Whether a value stands still along all axes over which a sum to `to` goes. */
+static bool stands_still(const basin_graph *graph, basin_value value, basin_shape to) {
+    basin_shape v = graph->nodes[value].shape;
+    return (v.outer == 1 || v.outer == to.outer) && (v.height == 1 || v.height == to.height) &&
+           (v.width == 1 || v.width == to.width) && (v.channels == 1 || v.channels == to.channels);
+}
+
+/** A sum of a product: v Σ x, or a dot of two of one shape neither of which is a repetition. */
+static basin_value summed_product(basin_graph *graph, const basin__node *node,
+                                  const basin__node *product) {
+    basin_shape shape = product->shape;
+    basin_value factor[2] = {product->input[0], product->input[1]};
+    for (int i = 0; i < 2; i++) {
+        basin_value v = repeated(graph, factor[i]), x = factor[1 - i];
+        if (stands_still(graph, v, node->shape) &&
+            basin_shape_equal(basin_graph_shape(graph, x), shape))
+            return basin_graph_mul(graph, v, basin__graph_sum_to(graph, x, node->shape));
+    }
+    for (int i = 0; i < 2; i++)
+        if (repeated(graph, factor[i]) != factor[i] ||
+            !basin_shape_equal(basin_graph_shape(graph, factor[i]), shape))
+            return BASIN_NO_VALUE;
+    return basin__graph_add(graph, BASIN__OP_dot, 2, factor, &node->attributes);
+}
+
+static basin_value summed(basin_graph *graph, const basin__node *node) {
+    basin_value other = moved(graph, node);
+    const basin__node x = *input_of(graph, node, 0); /* a copy: nodes move as others are added */
+    if (other != BASIN_NO_VALUE || x.scope != BASIN__SCOPE_PER_EXAMPLE)
+        return other;
+    if (x.op == BASIN__OP_scale)
+        return basin_graph_scale(graph, basin__graph_sum_to(graph, x.input[0], node->shape),
+                                 x.attributes.a);
+    if (x.op == BASIN__OP_mul)
+        return summed_product(graph, node, &x);
+    if (x.op != BASIN__OP_square || repeated(graph, x.input[0]) != x.input[0])
+        return BASIN_NO_VALUE;
+    return basin__graph_add(graph, BASIN__OP_dot, 2, (const basin_value[]){x.input[0], x.input[0]},
+                            &node->attributes);
+}
+
+/** A dot with a constant is a sum, and one over no axis a product. */
+static basin_value dotted(basin_graph *graph, const basin__node *node) {
+    basin_value a = node->input[0], b = node->input[1];
+    if (basin_shape_equal(input_of(graph, node, 0)->shape, node->shape))
+        return basin_graph_mul(graph, a, b);
+    for (int i = 0; i < 2; i++)
+        if (is_constant(graph, node, i)) {
+            double c = input_of(graph, node, i)->attributes.a;
+            basin_value sum = basin__graph_sum_to(graph, node->input[1 - i], node->shape);
+            return basin_graph_scale(graph, sum, c);
+        }
+    if (node->scope != BASIN__SCOPE_PER_EXAMPLE ||
+        (repeated(graph, a) == a) == (repeated(graph, b) == b))
+        return BASIN_NO_VALUE;
+    return basin__graph_sum_to(
+        graph, basin_graph_mul(graph, repeated(graph, a), repeated(graph, b)), node->shape);
+}
+
 basin_value basin__graph_simplify(basin_graph *graph, const basin__node *node) {
     const basin__op_def *def = basin__op_definition(node->op);
     basin_value folded = def->is_elementwise ? fold(graph, node) : BASIN_NO_VALUE;
@@ -102,8 +171,11 @@ basin_value basin__graph_simplify(basin_graph *graph, const basin__node *node) {
         return scaled(graph, node);
     case BASIN__OP_offset:
         return offset(graph, node);
-    case BASIN__OP_broadcast:
     case BASIN__OP_sum:
+        return summed(graph, node);
+    case BASIN__OP_dot:
+        return dotted(graph, node);
+    case BASIN__OP_broadcast:
     case BASIN__OP_reshape:
     case BASIN__OP_flatten:
     case BASIN__OP_unflatten:

@@ -3,6 +3,9 @@
  * Embeddings: a row of a table, and the adjoint, a vector added to a row of
  * zeros. The index is a number of the graph like any other; one that names no
  * row gives NaN, so that it is seen, and never reads outside of the table.
+ *
+ * one_hot says a class as a vector, which is multiplied with what belongs to
+ * classes. An index outside says that there is no class: zeros.
  */
 #include "ops/common.h"
 #include <math.h>
@@ -99,6 +102,23 @@ static void run_lookup_table(const basin__op_call *call) {
     }
 }
 
+static bool infer_one_hot(basin_graph *graph, const basin_value *inputs,
+                          const basin__attributes *attributes, basin_shape *shape) {
+    *shape = basin_shape_vector(attributes->size);
+    return check_index(graph, inputs[0]);
+}
+
+static void run_one_hot(const basin__op_call *call) {
+    const basin__view *in = &call->in[0], *out = &call->out;
+    for (int64_t n = 0; n < call->n; n++) {
+        double index = round(basin__view_get(in, basin__view_at(in, n, 0, 0, 0, 0)));
+        for (int c = 0; c < out->shape.channels; c++) {
+            bool is_there = index >= c && index <= c;
+            basin__view_set(out, basin__view_at(out, n, 0, 0, 0, c), is_there ? 1.0 : 0.0);
+        }
+    }
+}
+
 static const basin__op_case lookup_cases[] = {
     {{{4, 1, 1, 3}, {1, 1, 1, 1}}, {.a = 0}, 0, 3},
     {{{1, 1, 1, 2}, {1, 1, 1, 1}}, {.a = 0}, 0, 0.4},
@@ -106,6 +126,12 @@ static const basin__op_case lookup_cases[] = {
 static const basin__op_case lookup_table_cases[] = {
     {{{1, 1, 1, 3}, {1, 1, 1, 1}}, {.shape = {4, 1, 1, 3}}, 0, 3},
     {{{1, 1, 1, 2}, {1, 1, 1, 1}}, {.shape = {1, 1, 1, 2}}, 0, 0.4},
+};
+
+static const basin__op_case one_hot_cases[] = {
+    {{{1, 1, 1, 1}}, {.size = 4}, 0, 3},
+    {{{1, 1, 1, 1}}, {.size = 3}, -2, -1},
+    {{{1, 1, 1, 1}}, {.size = 1}, 0, 0.4},
 };
 
 const basin__op_def basin__op_lookup = {
@@ -131,4 +157,14 @@ const basin__op_def basin__op_lookup_table = {
     .run = run_lookup_table,
     .cases = lookup_table_cases,
     .case_count = BASIN_COUNT(lookup_table_cases),
+};
+
+const basin__op_def basin__op_one_hot = {
+    .name = "one_hot",
+    .help = "1 at the index, 0 elsewhere; zeros where the index is outside",
+    .input_count = 1,
+    .infer = infer_one_hot,
+    .run = run_one_hot,
+    .cases = one_hot_cases,
+    .case_count = BASIN_COUNT(one_hot_cases),
 };

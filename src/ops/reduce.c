@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums: over axes, over the batch, and the two that belong together, log Σ exp
- * over channels and its derivative, softmax.
+ * Sums: over axes, of a product over axes, over the batch, and the two that
+ * belong together, log Σ exp over channels and its derivative, softmax.
  *
+ *     d dot / da = u b                 (a product that is summed is never stored)
  *     d lse / dx = softmax(x)          d softmax: s ⊙ (u − Σ_c u s)
  *
- * Both subtract the largest channel first, so that exp never overflows.
+ * The last two subtract the largest channel first, so that exp never overflows.
  */
 #include "ops/common.h"
 #include <math.h>
@@ -37,11 +38,14 @@ static void gradient_sum(basin_graph *graph, basin_value node, basin_value upstr
 /** How many elements of x along an axis belong to one of the output. */
 static int32_t span(int32_t in, int32_t out) { return in == out ? 1 : in; }
 
+static basin_shape part_of(basin_shape in, basin_shape out) {
+    return (basin_shape){span(in.outer, out.outer), span(in.height, out.height),
+                         span(in.width, out.width), span(in.channels, out.channels)};
+}
+
 static void run_sum(const basin__op_call *call) {
     const basin__view *in = &call->in[0], *out = &call->out;
-    basin_shape part = {
-        span(in->shape.outer, out->shape.outer), span(in->shape.height, out->shape.height),
-        span(in->shape.width, out->shape.width), span(in->shape.channels, out->shape.channels)};
+    basin_shape part = part_of(in->shape, out->shape);
     for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, out->shape))
         for (int c = 0; c < out->shape.channels; c++) {
             ptrdiff_t first = basin__pixel_at(in, p) + c * in->stride[4];
@@ -49,6 +53,49 @@ static void run_sum(const basin__op_call *call) {
             for (basin__pixel q = {0}; q.n < 1; basin__pixel_step(&q, part))
                 for (int k = 0; k < part.channels; k++)
                     sum += basin__view_get(in, first + basin__pixel_at(in, q) + k * in->stride[4]);
+            basin__view_set(out, basin__pixel_at(out, p) + c * out->stride[4], sum);
+        }
+}
+
+/* ---- sum of a product ---- */
+
+static bool infer_dot(basin_graph *graph, const basin_value *inputs,
+                      const basin__attributes *attributes, basin_shape *shape) {
+    basin_shape a = basin_graph_shape(graph, inputs[0]), b = basin_graph_shape(graph, inputs[1]);
+    if (basin_shape_equal(a, b))
+        return infer_sum(graph, inputs, attributes, shape);
+    basin__graph_fail(graph, BASIN_ERROR_SHAPE, "%s and %s must have the same shape",
+                      basin__shape_print(a).text, basin__shape_print(b).text);
+    return false;
+}
+
+/** Where both are one value, its gradient is 2 u a. */
+static void gradient_dot(basin_graph *graph, basin_value node, basin_value upstream,
+                         const bool *wanted, basin_value *input_gradients) {
+    basin__node at = basin__node_copy(graph, node);
+    bool is_square = at.input[0] == at.input[1];
+    if (is_square)
+        upstream = basin_graph_scale(graph, upstream, 2.0);
+    for (int i = 0; i < (is_square ? 1 : 2); i++)
+        if (wanted[i])
+            input_gradients[i] = basin_graph_mul(graph, upstream, at.input[1 - i]);
+}
+
+static void run_dot(const basin__op_call *call) {
+    const basin__view *a = &call->in[0], *b = &call->in[1], *out = &call->out;
+    basin_shape part = part_of(a->shape, out->shape);
+    for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, out->shape))
+        for (int c = 0; c < out->shape.channels; c++) {
+            ptrdiff_t first_a = basin__pixel_at(a, p) + c * a->stride[4];
+            ptrdiff_t first_b = basin__pixel_at(b, p) + c * b->stride[4];
+            double sum = 0;
+            for (basin__pixel q = {0}; q.n < 1; basin__pixel_step(&q, part)) {
+                ptrdiff_t at_a = first_a + basin__pixel_at(a, q);
+                ptrdiff_t at_b = first_b + basin__pixel_at(b, q);
+                for (int k = 0; k < part.channels; k++)
+                    sum += basin__view_get(a, at_a + k * a->stride[4]) *
+                           basin__view_get(b, at_b + k * b->stride[4]);
+            }
             basin__view_set(out, basin__pixel_at(out, p) + c * out->stride[4], sum);
         }
 }
@@ -95,9 +142,8 @@ static void gradient_log_sum_exp(basin_graph *graph, basin_value node, basin_val
 static void gradient_softmax(basin_graph *graph, basin_value node, basin_value upstream,
                              const bool *wanted, basin_value *input_gradients) {
     (void)wanted;
-    basin_value product = basin_graph_mul(graph, upstream, node);
-    basin_value mean = basin_graph_sum(graph, product, BASIN_AXIS_CHANNELS);
-    input_gradients[0] = basin_graph_sub(graph, product, basin_graph_mul(graph, node, mean));
+    basin_value mean = basin_graph_dot(graph, upstream, node, BASIN_AXIS_CHANNELS);
+    input_gradients[0] = basin_graph_mul(graph, node, basin_graph_sub(graph, upstream, mean));
 }
 
 /** The largest channel and Σ exp(x − largest). */
@@ -152,6 +198,25 @@ const basin__op_def basin__op_sum = {
     .run = run_sum,
     .cases = sum_cases,
     .case_count = BASIN_COUNT(sum_cases),
+};
+
+static const basin__op_case dot_cases[] = {
+    {{{1, 3, 2, 2}, {1, 3, 2, 2}}, {.shape = {1, 1, 1, 2}}, -1, 1},
+    {{{1, 3, 2, 2}, {1, 3, 2, 2}}, {.shape = {1, 3, 2, 1}}, -1, 1},
+    {{{1, 3, 2, 2}, {1, 3, 2, 2}}, {.shape = {1, 1, 1, 1}}, -1, 1},
+    {{{3, 2, 2, 2}, {3, 2, 2, 2}}, {.shape = {1, 2, 1, 2}}, -1, 1},
+};
+
+const basin__op_def basin__op_dot = {
+    .name = "dot",
+    .help = "sum of a b over the axes that the output has 1 of",
+    .input_count = 2,
+    .is_smooth = true,
+    .infer = infer_dot,
+    .gradient = gradient_dot,
+    .run = run_dot,
+    .cases = dot_cases,
+    .case_count = BASIN_COUNT(dot_cases),
 };
 
 static const basin__op_case same_cases[] = {

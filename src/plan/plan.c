@@ -343,6 +343,9 @@ static void count_flops(basin__plan *plan) {
         } else if (node->op == BASIN__OP_conv_weight) {
             weight = node->shape;
             image = basin_graph_shape(plan->graph, node->input[1]);
+        } else if (node->op == BASIN__OP_matmul) { /* each number of A with each column of B' */
+            weight = basin_graph_shape(plan->graph, node->input[0]);
+            image = (basin_shape){1, 1, node->shape.channels, 1};
         } else {
             continue;
         }

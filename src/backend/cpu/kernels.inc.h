@@ -13,11 +13,14 @@
 #include "backend/cpu/run.inc.h"
 #include "backend/cpu/winograd.inc.h"
 
+#include "backend/cpu/matrix.inc.h" /* uses conv and run */
+
 /*
  * RUN_OF(op) is run_<op> where OWN_<op> is defined as below, and else the op's own kernel: the
  * comma in OWN_<op> moves run_<op> to the second place, which is the one that is taken.
  */
 #define OWN_sum ~, run_sum
+#define OWN_dot ~, run_dot
 #define OWN_batch_sum ~, run_batch_sum
 #define OWN_average_pool ~, run_average_pool
 #define OWN_average_pool_input ~, run_average_pool_input
@@ -26,6 +29,12 @@
 #define OWN_reshape ~, run_reshape
 #define OWN_flatten ~, run_flatten
 #define OWN_unflatten ~, run_unflatten
+#define OWN_concatenate ~, run_concatenate
+#define OWN_slice ~, run_slice
+#define OWN_slice_input ~, run_slice_input
+#define OWN_matmul ~, run_matmul
+#define OWN_softmax ~, run_softmax
+#define OWN_log_sum_exp ~, run_log_sum_exp
 #define SECOND(first, second, ...) second
 #define SECOND_OF(...) SECOND(__VA_ARGS__)
 #define RUN_OF(name) SECOND_OF(OWN_##name, basin__run_##name, ~)

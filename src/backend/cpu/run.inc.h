@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whole ops on strided f32 views with dense channels, written once and compiled for each
- * instruction set: sums over space, batch and windows, their adjoints, reshaping, and the order of
- * a flattened image. Sums are made in double, in the order of the ops' own kernels. Other views,
- * and the ops not here, are left to those.
+ * instruction set: sums over space, batch and windows, their adjoints, reshaping, channels joined
+ * and cut, and the order of a flattened image. Sums are made in double, in the order of the ops'
+ * own kernels. Other views, and the ops not here, are left to those.
  */
 #include "ops/common.h"
 
 /** Channels summed side by side. */
 #define SUM_CHANNELS 64
+/** Sums over which channels are dealt out, where they are summed too. */
+#define SUM_LANES 16
+
+static bool is_dense_view(const basin__view *view) {
+    return !view->is_f64 && (view->stride[4] == 1 || view->shape.channels == 1);
+}
 
 static bool is_dense(const basin__op_call *call) {
-    const basin__view *in = &call->in[0], *out = &call->out;
-    return !in->is_f64 && !out->is_f64 && (in->stride[4] == 1 || in->shape.channels == 1) &&
-           (out->stride[4] == 1 || out->shape.channels == 1);
+    return is_dense_view(&call->in[0]) && is_dense_view(&call->out);
 }
 
 BASIN_INLINE const float *pixel_in(const basin__op_call *call, int64_t n, int o, int y, int x) {
@@ -30,6 +34,18 @@ typedef struct pixel_box {
     ptrdiff_t stride[3];
 } pixel_box;
 
+BASIN_INLINE ptrdiff_t box_at(const ptrdiff_t stride[3], int64_t i, int64_t j, int64_t k) {
+    return (ptrdiff_t)i * stride[0] + (ptrdiff_t)j * stride[1] + (ptrdiff_t)k * stride[2];
+}
+
+/** Sums are added in pairs. */
+BASIN_INLINE double sum_of_lanes(double *sum) {
+    for (int half = SUM_LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; lane++)
+            sum[lane] += sum[lane + half];
+    return sum[0];
+}
+
 /** out[c] = factor · Σ over the box of in[c], plus what out holds where `is_added`. */
 static void sum_box(const float *in, const pixel_box *box, int channels, double factor,
                     bool is_added, float *restrict out) {
@@ -39,8 +55,7 @@ static void sum_box(const float *in, const pixel_box *box, int channels, double 
         for (int64_t i = 0; i < box->count[0]; i++)
             for (int64_t j = 0; j < box->count[1]; j++)
                 for (int64_t k = 0; k < box->count[2]; k++) {
-                    const float *at = in + first + (ptrdiff_t)i * box->stride[0] +
-                                      (ptrdiff_t)j * box->stride[1] + (ptrdiff_t)k * box->stride[2];
+                    const float *at = in + first + box_at(box->stride, i, j, k);
                     for (int c = 0; c < count; c++)
                         sum[c] += (double)at[c];
                 }
@@ -53,24 +68,19 @@ static void sum_box(const float *in, const pixel_box *box, int channels, double 
 
 /** Σ over the box and over channels: channel c goes to sum c % 16, sums are added in pairs. */
 static float sum_box_channels(const float *in, const pixel_box *box, int channels) {
-    enum { SUMS = 16 };
-    double sum[SUMS] = {0};
+    double sum[SUM_LANES] = {0};
     for (int64_t i = 0; i < box->count[0]; i++)
         for (int64_t j = 0; j < box->count[1]; j++)
             for (int64_t k = 0; k < box->count[2]; k++) {
-                const float *at = in + (ptrdiff_t)i * box->stride[0] +
-                                  (ptrdiff_t)j * box->stride[1] + (ptrdiff_t)k * box->stride[2];
+                const float *at = in + box_at(box->stride, i, j, k);
                 int c = 0;
-                for (; c + SUMS <= channels; c += SUMS)
-                    for (int lane = 0; lane < SUMS; lane++)
+                for (; c + SUM_LANES <= channels; c += SUM_LANES)
+                    for (int lane = 0; lane < SUM_LANES; lane++)
                         sum[lane] += (double)at[c + lane];
                 for (int lane = 0; c + lane < channels; lane++)
                     sum[lane] += (double)at[c + lane];
             }
-    for (int half = SUMS / 2; half > 0; half /= 2)
-        for (int lane = 0; lane < half; lane++)
-            sum[lane] += sum[lane + half];
-    return (float)sum[0];
+    return (float)sum_of_lanes(sum);
 }
 
 static void run_sum(const basin__op_call *call) {
@@ -92,6 +102,67 @@ static void run_sum(const basin__op_call *call) {
                         sum_box(first, &box, to.channels, 1.0, false, out);
                     else
                         *out = sum_box_channels(first, &box, from.channels);
+                }
+}
+
+/** sum_box of a · b, whose pixels lie apart in two ways. */
+static void dot_box(const float *a, const pixel_box *box, const float *b,
+                    const ptrdiff_t stride_b[3], int channels, float *restrict out) {
+    for (int first = 0; first < channels; first += SUM_CHANNELS) {
+        const int count = smaller(SUM_CHANNELS, channels - first);
+        double sum[SUM_CHANNELS] = {0};
+        for (int64_t i = 0; i < box->count[0]; i++)
+            for (int64_t j = 0; j < box->count[1]; j++)
+                for (int64_t k = 0; k < box->count[2]; k++) {
+                    const float *at = a + first + box_at(box->stride, i, j, k);
+                    const float *by = b + first + box_at(stride_b, i, j, k);
+                    for (int c = 0; c < count; c++)
+                        sum[c] += (double)at[c] * (double)by[c];
+                }
+        for (int c = 0; c < count; c++)
+            out[first + c] = (float)sum[c];
+    }
+}
+
+/** sum_box_channels of a · b. */
+static float dot_box_channels(const float *a, const pixel_box *box, const float *b,
+                              const ptrdiff_t stride_b[3], int channels) {
+    double sum[SUM_LANES] = {0};
+    for (int64_t i = 0; i < box->count[0]; i++)
+        for (int64_t j = 0; j < box->count[1]; j++)
+            for (int64_t k = 0; k < box->count[2]; k++) {
+                const float *at = a + box_at(box->stride, i, j, k);
+                const float *by = b + box_at(stride_b, i, j, k);
+                int c = 0;
+                for (; c + SUM_LANES <= channels; c += SUM_LANES)
+                    for (int lane = 0; lane < SUM_LANES; lane++)
+                        sum[lane] += (double)at[c + lane] * (double)by[c + lane];
+                for (int lane = 0; c + lane < channels; lane++)
+                    sum[lane] += (double)at[c + lane] * (double)by[c + lane];
+            }
+    return (float)sum_of_lanes(sum);
+}
+
+static void run_dot(const basin__op_call *call) {
+    const basin__view *a = &call->in[0], *b = &call->in[1];
+    const basin_shape from = a->shape, to = call->out.shape;
+    if (!is_dense(call) || !is_dense_view(b)) {
+        basin__run_dot(call);
+        return;
+    }
+    const pixel_box box = {{from.outer / to.outer, from.height / to.height, from.width / to.width},
+                           {a->stride[1], a->stride[2], a->stride[3]}};
+    for (int64_t n = 0; n < call->n; n++)
+        for (int o = 0; o < to.outer; o++)
+            for (int y = 0; y < to.height; y++)
+                for (int x = 0; x < to.width; x++) {
+                    const float *in = pixel_in(call, n, o, y, x);
+                    const float *by = (const float *)b->data + basin__view_at(b, n, o, y, x, 0);
+                    float *out = pixel_out(call, n, o, y, x);
+                    if (to.channels == from.channels)
+                        dot_box(in, &box, by, b->stride + 1, to.channels, out);
+                    else
+                        *out = dot_box_channels(in, &box, by, b->stride + 1, from.channels);
                 }
 }
 
@@ -234,4 +305,50 @@ static void run_unflatten(const basin__op_call *call) {
                         out[c] = in[c * pixels];
                 }
         }
+}
+
+/* ---- channels joined and cut ---- */
+
+BASIN_INLINE void copy_channels(float *to, const float *from, int count) {
+    memcpy(to, from, (size_t)count * sizeof *to);
+}
+
+static void run_concatenate(const basin__op_call *call) {
+    const basin__view *a = &call->in[0], *b = &call->in[1];
+    const int first = a->shape.channels, second = b->shape.channels;
+    if (!is_dense(call) || !is_dense_view(b)) {
+        basin__run_concatenate(call);
+        return;
+    }
+    for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, call->out.shape)) {
+        float *out = pixel_out(call, p.n, p.o, p.y, p.x);
+        copy_channels(out, pixel_in(call, p.n, p.o, p.y, p.x), first);
+        copy_channels(out + first, (const float *)b->data + basin__pixel_at(b, p), second);
+    }
+}
+
+static void run_slice(const basin__op_call *call) {
+    const basin_shape shape = call->out.shape;
+    const int first = call->node->attributes.first;
+    if (!is_dense(call)) {
+        basin__run_slice(call);
+        return;
+    }
+    for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, shape))
+        copy_channels(pixel_out(call, p.n, p.o, p.y, p.x),
+                      pixel_in(call, p.n, p.o, p.y, p.x) + first, shape.channels);
+}
+
+static void run_slice_input(const basin__op_call *call) {
+    const basin_shape shape = call->out.shape;
+    const int first = call->node->attributes.first, count = call->in[0].shape.channels;
+    if (!is_dense(call)) {
+        basin__run_slice_input(call);
+        return;
+    }
+    for (basin__pixel p = {0}; p.n < call->n; basin__pixel_step(&p, shape)) {
+        float *out = pixel_out(call, p.n, p.o, p.y, p.x);
+        memset(out, 0, (size_t)shape.channels * sizeof *out);
+        copy_channels(out + first, pixel_in(call, p.n, p.o, p.y, p.x), count);
+    }
 }
