@@ -94,7 +94,8 @@ void basin__batches_labels(const basin__batches *batches, const basin__moment *m
                            float *labels) {
     for (int64_t i = 0; i < n; i++) {
         int64_t number = (int64_t)moment->update * n + i;
-        labels[i] = (float)basin_data_label(batches->data, batches->order[number % batches->count]);
+        int label = basin_data_label(batches->data, batches->order[number % batches->count]);
+        labels[i] = (float)(label < 0 ? basin_data_describe(batches->data)->class_count : label);
     }
 }
 
