@@ -53,7 +53,7 @@ bool basin__classification_applies(const basin_energy *energy, const basin_data 
 /** Add one example. */
 static void add(basin__classification *sums, int classes, int label, const float *row) {
     int best = 0;
-    if (label < 0)
+    if (label < 0 || label >= classes)
         return;
     for (int c = 1; c < classes; c++)
         best = row[c] > row[best] ? c : best;
@@ -62,23 +62,27 @@ static void add(basin__classification *sums, int classes, int label, const float
     sums->cross_entropy += level_of(classes, row) - (double)row[label];
 }
 
+basin__classification basin__classification_of(const basin_data *data, int64_t first, int64_t count,
+                                               int classes, const float *logits) {
+    basin__classification sums = {0};
+    for (int64_t i = 0; i < count; i++)
+        add(&sums, classes, basin_data_label(data, first + i), logits + i * classes);
+    sums.accuracy /= (double)sums.count; /* NaN: 0 of 0 */
+    sums.cross_entropy /= (double)sums.count;
+    return sums;
+}
+
 basin_status basin__classification_measure(basin_energy *energy, const basin_data *data,
                                            int64_t count_max, basin__classification *out) {
     const int classes = basin_energy_logit_count(energy);
     int64_t count = basin_data_describe(data)->count;
     count = count_max > 0 && count_max < count ? count_max : count;
-    *out = (basin__classification){0};
-    float *logits =
-        basin__alloc_array(energy->context, BASIN__SCORE_BLOCK * (size_t)classes, sizeof(float));
-    basin_status status = logits ? BASIN_OK : BASIN_ERROR_MEMORY;
-    for (int64_t first = 0; first < count && status == BASIN_OK; first += BASIN__SCORE_BLOCK) {
-        int64_t n = count - first < BASIN__SCORE_BLOCK ? count - first : BASIN__SCORE_BLOCK;
-        status = basin__classify_data(energy, data, first, n, logits);
-        for (int64_t i = 0; i < n && status == BASIN_OK; i++)
-            add(out, classes, basin_data_label(data, first + i), logits + i * classes);
-    }
-    out->accuracy /= (double)out->count; /* NaN: 0 of 0 */
-    out->cross_entropy /= (double)out->count;
+    float *logits = basin__alloc_array(energy->context, (size_t)(count * classes), sizeof(float));
+    if (!logits)
+        return BASIN_ERROR_MEMORY;
+    basin_status status = basin__classify_data(energy, data, 0, count, logits);
+    if (status == BASIN_OK)
+        *out = basin__classification_of(data, 0, count, classes, logits);
     basin__free(energy->context, logits);
     return status;
 }

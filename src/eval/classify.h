@@ -23,6 +23,9 @@ typedef struct basin__classification {
     double cross_entropy; /* mean of −log p(label | x), nats */
 } basin__classification;
 
+/** Of the logits of examples [first, first + count); labels that are no class count as none. */
+basin__classification basin__classification_of(const basin_data *data, int64_t first, int64_t count,
+                                               int classes, const float *logits);
 /** Whether the energy gives logits, and the data's labels are among their classes. */
 bool basin__classification_applies(const basin_energy *energy, const basin_data *data);
 /** Of the first `count_max` examples (0: all); NaN where none has a label. */

@@ -38,7 +38,8 @@ static basin_status find_preset(basin_context *context, const char *name, bool i
             return BASIN_OK;
         }
     return basin__fail(context, BASIN_ERROR_CONFIG,
-                       "there is no preset \"%s\"; take auto, default, textbook, uva or points",
+                       "there is no preset \"%s\"; take auto, default, textbook, uva, points or "
+                       "classify",
                        name);
 }
 
