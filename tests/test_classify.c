@@ -504,6 +504,34 @@ static void test_chains_keep_their_classes(void **state) {
     basin_context_destroy(context);
 }
 
+/* An update's chains are those that walk from its starts at its classes (the parameters stay). */
+static void test_chains_walk_at_their_classes(void **state) {
+    (void)state;
+    char settings[1024];
+    basin_context *context = test_context_on(NULL, 1);
+    basin_data *data = make_points(context, false);
+    conditional_settings(settings, ", \"learning_rate\": 0");
+    basin__trainer *trainer = make_trainer(context, data, settings);
+    const void *options = trainer->config.groups[BASIN__GROUP_SAMPLER].values;
+    assert_int_equal(basin__trainer_update(trainer), BASIN_OK);
+    assert_memory_equal(basin__loss_find(trainer->loss, "negative"), trainer->chains,
+                        80 * sizeof(float));
+    for (int is_labelled = 0; is_labelled < 2; is_labelled++) {
+        float x[80];
+        basin__chain_run run = {.sampler = trainer->config.sampler,
+                                .options = options,
+                                .energy = trainer->energy,
+                                .labels = is_labelled ? trainer->chain_labels : NULL,
+                                .seed = 1};
+        memcpy(x, trainer->starts, sizeof x);
+        assert_int_equal(basin__chains_run(&run, 40, x), BASIN_OK);
+        assert_int_equal(memcmp(x, trainer->chains, sizeof x) == 0, is_labelled);
+    }
+    basin__trainer_destroy(trainer);
+    basin_data_close(data);
+    basin_context_destroy(context);
+}
+
 /* 2000 chains: shares ¾ · (½, ¼, ¼) and ¼, each within six deviations of at most 0.011. */
 static void test_first_chains_have_the_classes_of_data(void **state) {
     (void)state;
@@ -912,6 +940,7 @@ int main(void) {
         cmocka_unit_test(test_state_dicts_of_classifiers),
         cmocka_unit_test(test_pytorch),
         cmocka_unit_test(test_chains_keep_their_classes),
+        cmocka_unit_test(test_chains_walk_at_their_classes),
         cmocka_unit_test(test_first_chains_have_the_classes_of_data),
         cmocka_unit_test(test_chains_from_data_take_its_classes),
         cmocka_unit_test(test_buffers_keep_classes),
