@@ -5,6 +5,7 @@
  */
 #include "train/batches.h"
 #include "train/random.h"
+#include "train/treat.h"
 #include <string.h>
 
 basin_status basin__batches_init(basin_context *context, basin__batches *batches,
@@ -113,6 +114,9 @@ void basin__batches_get(basin__batches *batches, const basin__moment *moment, in
                             .draw = moment->update,
                             .chain = (uint32_t)i,
                             .purpose = (uint16_t)(BASIN__PURPOSE_AUGMENT | moment->attempt << 8)};
+        if (batches->treat)
+            basin__treat(kernels, &draw, batches->shape, batches->low, batches->high, x,
+                         batches->example);
         if (batches->shift > 0 || batches->flip)
             augment(batches, &draw, x);
         if (batches->noise_std > 0) {

@@ -21,7 +21,7 @@ typedef struct basin__batches {
     float low, high; /* the model's range of images */
     double noise_std;
     int64_t shift;
-    bool flip;
+    bool flip, treat;
     uint64_t seed;
     int64_t epoch;  /* whose order is held; -1: none */
     int32_t *order; /* [count] */

@@ -245,6 +245,7 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
     trainer->batches.noise_std = train->data_noise;
     trainer->batches.shift = train->shift;
     trainer->batches.flip = train->flip;
+    trainer->batches.treat = train->treat;
     BASIN_TRY(make_chains(trainer));
     BASIN_TRY(basin__guard_init(trainer));
     return basin__trainer_note(trainer);
