@@ -3,14 +3,16 @@
  * basin score: the energy of each example of a data set, as it is computed.
  */
 #include "base/number.h"
+#include "eval/classify.h"
 #include "eval/score.h"
+#include "io/npy.h"
 #include "model.h"
 #include <math.h>
 #include <stddef.h>
 
 typedef struct score_options {
     basin__model_options model;
-    char *data;
+    char *data, *probabilities;
     basin__data_choice choice;
     bool json;
 } score_options;
@@ -24,6 +26,8 @@ static const basin__option options_table[] = {
     BASIN__DATA_DIR_ROW(offsetof(score_options, choice.data_dir)),
     BASIN__COUNT_ROW(offsetof(score_options, choice.count)),
     BASIN__SEED_ROW(offsetof(score_options, choice.seed)),
+    BASIN__TEXT_ROW("probabilities", offsetof(score_options, probabilities),
+                    "Write a classifier's p(class | x), [examples, classes], to this .npy file"),
     {"json", BASIN__OPTION_FLAG, offsetof(score_options, json), NULL, 0, 0, NULL, NULL,
      "Print one JSON object instead of CSV"},
 };
@@ -110,6 +114,33 @@ static void print_tail(const basin__command *command, const score_options *optio
     fputc('\n', stderr);
 }
 
+/* A classifier's probabilities, and how many examples they put into their class. */
+static basin_status classify(const basin__command *command, const score_options *options,
+                             basin_energy *energy, const basin_data *data) {
+    const int64_t count = basin_data_describe(data)->count;
+    const int classes = basin_energy_logit_count(energy);
+    if (classes == 0)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--probabilities is for a classifier, and the model gives no logits");
+    float *rows = basin__alloc_array(command->context, (size_t)(count * classes), sizeof(float));
+    if (!rows)
+        return BASIN_ERROR_MEMORY;
+    basin_status status = basin__classify_data(energy, data, 0, count, rows);
+    basin__classification found = {0};
+    if (status == BASIN_OK) {
+        found = basin__classification_of(data, 0, count, classes, rows);
+        basin__probabilities(count, classes, rows);
+        status = basin__npy_write(command->context, options->probabilities, rows, 2,
+                                  (const int64_t[]){count, classes});
+    }
+    basin__free(command->context, rows);
+    if (status == BASIN_OK && found.count > 0 && !command->is_quiet)
+        fprintf(stderr, "%s: accuracy %.4f, cross-entropy %.4f over %lld labelled examples\n",
+                basin_data_describe(data)->name, found.accuracy, found.cross_entropy,
+                (long long)found.count);
+    return status;
+}
+
 static basin_status score(const basin__command *command, const score_options *options,
                           basin_energy *energy, const basin_data *data) {
     double energies[BASIN__SCORE_BLOCK];
@@ -141,6 +172,8 @@ static int run(basin__command *command) {
                                                 options->data, &energy, &data);
     if (status == BASIN_OK)
         status = score(command, options, energy, data);
+    if (status == BASIN_OK && options->probabilities)
+        status = classify(command, options, energy, data);
     basin_energy_destroy(energy);
     basin_data_close(data);
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
@@ -151,6 +184,8 @@ static const char *const examples[] = {
     "score the test images with the latest checkpoint of a run",
     "basin score --model model.safetensors --data photos/ --json",
     "score a folder of PNGs",
+    "basin score --model runs/reader --data mnist:test --probabilities p.npy > energies.csv",
+    "how probable a classifier holds each class",
     NULL,
 };
 

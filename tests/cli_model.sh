@@ -63,6 +63,19 @@ expect 0 "strokes:test: 30 examples, energy" basin score --model "$run" --data s
 expect 0 '"non_finite": 0' basin score --model "$run" --data strokes --count 30 --json
 expect 2 "--data is missing" basin score --model "$run"
 expect 2 "did you mean 'strokes'?" basin score --model "$run" --data stroks
+expect 2 "the model gives no logits" basin score --model "$run" --data strokes --count 9 \
+    --probabilities p.npy
+
+# a classifier
+check "a small classifier is trained" basin train --preset classify --data strokes --data-count 200 \
+    --image-size 16 --channels 4,4 --kernels 3 --strides 2 --updates 6 --batch 16 --log-every 3 \
+    --out reader --quiet
+check "its accuracy on held-out data is told" sh -c '
+    grep -q "\"accuracy_held_out\": 0\.[0-9]*" reader/metrics.jsonl &&
+        grep -q "held-out accuracy 0\.[0-9]*" reader/log.txt'
+expect 0 "cross-entropy" basin score --model reader --data strokes --count 30 --probabilities p.npy
+check "a row of probabilities an example" sh -c '
+    head -c 128 p.npy | grep -q "(30, 10)" && [ "$(wc -c <p.npy)" = 1328 ]'
 
 # ood
 expect 0 "energy histograms: ood.png" basin ood --model "$run" --in strokes --count 60 \

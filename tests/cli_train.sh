@@ -46,7 +46,7 @@ expect_error 2 "basin train: unknown option --bacth; did you mean --batch?" \
     basin train --bacth 4 --out other
 expect_error 2 "basin train: restart-from faint is for chains from the buffer: take chain-start buffer, \
 or leave restart-from away" basin train --restart-from faint --chain-start noise --out other
-expect_error 2 "basin train: shift, flip and range are for images, and two-moons holds points" \
+expect_error 2 "basin train: shift, flip, treat and range are for images, and two-moons holds points" \
     basin train --data two-moons --shift 2 --out other
 [ ! -e other ] && ok "mistakes leave no folder" || not_ok "mistakes leave no folder"
 expect 0 "updates      5, roll-backs 0" basin train $small --updates 5 --out run --force

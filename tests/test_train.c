@@ -239,7 +239,7 @@ static void test_slots_are_written_back(void **state) {
     assert_int_equal(basin__buffer_init(context, &buffer, 3, 4, false, false, 0, 1, 5), BASIN_OK);
     basin__buffer_get(&buffer, 1, before);
     const int32_t slots[2] = {2, 0}, ages[2] = {4, 8};
-    basin__buffer_put(&buffer, &(basin__moment){.seed = 5}, 2, slots, ages, x, scratch);
+    basin__buffer_put(&buffer, &(basin__moment){.seed = 5}, 2, slots, ages, NULL, x, scratch);
     basin__buffer_get(&buffer, 2, got);
     assert_memory_equal(got, x, sizeof got);
     basin__buffer_get(&buffer, 0, got);
@@ -261,7 +261,7 @@ static void test_queue_keeps_the_newest(void **state) {
     for (int i = 0; i < 5; i++) {
         const float x[1] = {(float)i};
         const int32_t slots[1] = {0}, ages[1] = {1};
-        basin__buffer_put(&buffer, &(basin__moment){.seed = 5}, 1, slots, ages, x, scratch);
+        basin__buffer_put(&buffer, &(basin__moment){.seed = 5}, 1, slots, ages, NULL, x, scratch);
     }
     assert_int_equal(buffer.count, 3);
     float sum = 0, got[1];
@@ -291,7 +291,7 @@ static void test_bytes_are_right_on_average(void **state) {
     const double between = -1 + 2 * (100 + 1.0 / 3) / 255;
     for (int i = 0; i < COUNT; i++)
         x[i] = (float)between;
-    basin__buffer_put(&buffer, &(basin__moment){.seed = 5, .update = 1}, 1, slots, ages, x,
+    basin__buffer_put(&buffer, &(basin__moment){.seed = 5, .update = 1}, 1, slots, ages, NULL, x,
                       scratch);
     basin__buffer_get(&buffer, 0, got);
     double mean = 0;
@@ -300,8 +300,8 @@ static void test_bytes_are_right_on_average(void **state) {
     assert_true(fabs(mean - between) < 2 * 5 * 2.9e-5);
     for (uint64_t update = 2; update < 10; update++) {
         memcpy(x, got, sizeof x);
-        basin__buffer_put(&buffer, &(basin__moment){.seed = 5, .update = update}, 1, slots, ages, x,
-                          scratch);
+        basin__buffer_put(&buffer, &(basin__moment){.seed = 5, .update = update}, 1, slots, ages,
+                          NULL, x, scratch);
         basin__buffer_get(&buffer, 0, got);
         assert_memory_equal(got, x, sizeof x);
     }

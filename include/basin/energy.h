@@ -78,6 +78,24 @@ BASIN_API BASIN_MUST_CHECK basin_status basin_energy_evaluate(basin_energy *ener
                                                               const float *x, double *energies,
                                                               float *gradient);
 
+/** Numbers of an example's logits, that is classes; 0: the network is no classifier. */
+BASIN_API int basin_energy_logit_count(const basin_energy *energy);
+/** Numbers of an example's features, the vector before the network's last layer; 0: none. */
+BASIN_API int basin_energy_feature_count(const basin_energy *energy);
+/**
+ * A classifier's logits f(x) for n examples, on all threads: p(y | x) is their softmax, and
+ * E(x) = −log Σ exp f(x)[y].
+ *
+ * @param x       [n, height, width, channels] f32, borrowed
+ * @param logits  [n, logit_count], out
+ * @return BASIN_OK; BASIN_ERROR_UNSUPPORTED (the network gives none); BASIN_ERROR_MEMORY
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_logits(basin_energy *energy, int64_t n,
+                                                            const float *x, float *logits);
+/** The features [n, feature_count] of n examples; otherwise like basin_energy_logits(). */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_features(basin_energy *energy, int64_t n,
+                                                              const float *x, float *features);
+
 #ifdef __cplusplus
 }
 #endif

@@ -27,7 +27,10 @@ typedef struct basin_train_progress {
     double energy_data, energy_negative; /**< NaN where the objective has none */
     double energy_held_out;              /**< NaN where there are no held-out examples */
     double energy_noise;                 /**< of uniform noise */
-    double gradient_norm;                /**< of the parameters' gradient, before clipping */
+    double accuracy_held_out;      /**< share of held-out examples put into their class, by the
+                                        averaged parameters; NaN where the network gives no logits */
+    double cross_entropy_held_out; /**< -log p(class | x), nats, likewise */
+    double gradient_norm;          /**< of the parameters' gradient, before clipping */
     double updates_per_second, time_left_s;
     int roll_backs; /**< times the divergence guard has stepped in */
 } basin_train_progress;

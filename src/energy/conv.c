@@ -6,7 +6,8 @@
  *
  *     C -> b 3x3 pad 1, b -> b 4x4 stride 2 pad 1, b -> 2b 3x3 pad 1, 2b -> 2b 4x4 stride 2 pad 1
  *
- * each followed by the activation, then a mean over space and one linear layer to a scalar.
+ * each followed by the activation, then a mean over space and one linear layer to a scalar, or to
+ * the logits of a classifier.
  * Tensors are named as in the PyTorch class
  *
  *     conv = Sequential(Conv2d, SiLU, Conv2d, SiLU, ...)               conv.0, conv.2, ...
@@ -25,7 +26,7 @@
 enum { POOL_MEAN, POOL_FLATTEN };
 
 typedef struct conv_options {
-    int64_t base_channels, pool, activation;
+    int64_t base_channels, pool, activation, logits;
     basin__int_list channels, kernels, strides, paddings, head_widths;
     bool spectral_norm;
 } conv_options;
@@ -51,7 +52,14 @@ static const basin__option options_table[] = {
      "after each layer but the last (leaky-relu: slope 0.2)"},
     {"spectral-norm", BASIN__OPTION_FLAG, AT(spectral_norm), NULL, 0, 0, NULL, NULL,
      "divide each weight by its largest singular value"},
+    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
+     "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: in E"},
 };
+
+static basin__condition condition_conv(const void *opaque) {
+    const conv_options *options = opaque;
+    return (basin__condition){.class_count = (int)options->logits};
+}
 
 /** One convolution, all defaults resolved. */
 typedef struct conv_layer {
@@ -112,17 +120,19 @@ static basin_value build_head(basin__build *build, const conv_options *options, 
         return x;
     basin_shape inner = basin_graph_shape(graph, x);
     x = basin_graph_reshape(graph, x, basin_shape_vector((int)basin_shape_count(inner)));
+    const int outputs = options->logits > 0 ? (int)options->logits : 1;
     for (size_t i = 0; i <= options->head_widths.count; i++) {
         bool is_last = i == options->head_widths.count;
-        int width = is_last ? 1 : (int)options->head_widths.items[i];
+        int width = is_last ? outputs : (int)options->head_widths.items[i];
         char name[NAME_BYTES];
         snprintf(name, sizeof(name), "fc.%d", 2 + 2 * (int)i);
+        build->features = x;
         x = basin__layer_linear(build, name, x, width, inner);
         if (!is_last)
             x = basin__activation(graph, options->activation, x);
         inner = basin_shape_vector(width);
     }
-    return x;
+    return options->logits > 0 ? basin__classifier_energy(build, x) : x;
 }
 
 static basin_value build_conv(basin__build *build, const void *opaque, basin_value x) {
@@ -217,6 +227,8 @@ static basin_status recognise_conv(basin_context *context, const basin__paramete
         BASIN_TRY(list_init(context, &options->head_widths, heads - 1));
     for (int i = 0; i + 1 < heads; i++)
         options->head_widths.items[i] = weight_at(tensors, "fc", 2 + 2 * i, 2)->file_dim[0];
+    int64_t outputs = weight_at(tensors, "fc", 2 * heads, 2)->file_dim[0];
+    options->logits = outputs > 1 ? outputs : 0;
     prefer_base(context, options);
     return BASIN_OK;
 }
@@ -227,6 +239,7 @@ const basin__network_def basin__network_conv = {
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(conv_options),
+    .condition = condition_conv,
     .build = build_conv,
     .recognise = recognise_conv,
 };

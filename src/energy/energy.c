@@ -14,7 +14,6 @@
 #define SIDE_MAX 65536
 #define COUNT_MAX ((int64_t)1 << 28)
 #define CALLBACK_TILE 64
-#define INPUTS_MAX 3 /* of an energy's graph */
 
 static basin_status check_shape(basin_context *context, basin_shape shape) {
     const int32_t side[] = {shape.height, shape.width, shape.channels};
@@ -39,6 +38,7 @@ static basin_energy *new_energy(basin_context *context, basin_shape shape) {
     energy->context = context;
     energy->shape = shape;
     energy->is_stale = true;
+    energy->logits = energy->features = BASIN_NO_VALUE;
     energy->metadata = json_object();
     if (!energy->metadata) {
         basin__fail(context, BASIN_ERROR_MEMORY, "no memory for an energy's metadata");
@@ -100,7 +100,10 @@ static basin_status build_graph(basin_energy *energy) {
     BASIN_TRY(basin_graph_create(energy->context, &energy->graph));
     basin_graph *graph = energy->graph;
     basin__energy_inputs inputs = basin__energy_graph_inputs(energy, graph);
-    energy->value = basin__energy_build(energy, graph, &inputs).energy;
+    basin__energy_values values = basin__energy_build(energy, graph, &inputs);
+    energy->value = values.energy;
+    energy->logits = values.logits;
+    energy->features = values.features;
     BASIN_TRY(basin_graph_status(graph));
     basin_shape shape = basin_graph_shape(graph, energy->value);
     if (basin_shape_count(shape) != 1)
@@ -197,6 +200,7 @@ void basin_energy_destroy(basin_energy *energy) {
     if (!energy)
         return;
     basin_context *context = energy->context;
+    basin__plan_destroy(energy->output_plan);
     basin__plan_destroy(energy->value_plan);
     basin__plan_destroy(energy->gradient_plan);
     basin__plan_destroy(energy->chain_plan);
@@ -338,6 +342,8 @@ basin_status basin__energy_ready(basin_energy *energy) {
         BASIN_TRY(basin__plan_prepare(energy->value_plan));
         if (energy->chain_plan)
             BASIN_TRY(basin__plan_prepare(energy->chain_plan));
+        if (energy->output_plan)
+            BASIN_TRY(basin__plan_prepare(energy->output_plan));
     }
     energy->is_stale = false;
     return BASIN_OK;
@@ -369,6 +375,16 @@ static void run_callback(const basin_energy *energy, int worker, int n, const ba
     energy->points_function(energy->user, n, &all, energies, gradient);
 }
 
+void basin__energy_give(const basin_energy *energy, const basin__plan *plan,
+                        const basin__points *points, const void *inputs[BASIN__ENERGY_INPUTS_MAX]) {
+    give(plan, "x", points->x, inputs);
+    if (energy->condition.noise_level)
+        give(plan, "noise_level", points->noise_level ? points->noise_level : energy->noise_levels,
+             inputs);
+    if (energy->condition.class_count > 0)
+        give(plan, "label", points->label ? points->label : energy->labels, inputs);
+}
+
 static void run_tile(basin_energy *energy, basin__plan *plan, int worker, int n,
                      const basin__points *points, double *energies, float *gradient) {
     if (!energy->network) {
@@ -376,13 +392,8 @@ static void run_tile(basin_energy *energy, basin__plan *plan, int worker, int n,
         return;
     }
     float *values = energy->plan_energies + (int64_t)worker * energy->tile;
-    const void *inputs[INPUTS_MAX] = {NULL};
-    give(plan, "x", points->x, inputs);
-    if (energy->condition.noise_level)
-        give(plan, "noise_level", points->noise_level ? points->noise_level : energy->noise_levels,
-             inputs);
-    if (energy->condition.class_count > 0)
-        give(plan, "label", points->label ? points->label : energy->labels, inputs);
+    const void *inputs[BASIN__ENERGY_INPUTS_MAX] = {NULL};
+    basin__energy_give(energy, plan, points, inputs);
     void *const outputs[] = {energies ? values : NULL, gradient};
     basin__plan_run(plan, worker, n, inputs, outputs);
     for (int i = 0; energies && i < n; i++)

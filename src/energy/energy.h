@@ -48,7 +48,9 @@ struct basin_energy {
     json_t *metadata;   /* object of strings: kept in the model file; see basin__energy_note */
     basin_graph *graph; /* of the inputs "x", "noise_level", "label"; NULL: a callback */
     basin_value value, gradient;             /* E and dE/dx in the graph */
+    basin_value logits, features;            /* BASIN_NO_VALUE: the network has none */
     basin__plan *value_plan, *gradient_plan; /* made on first use */
+    basin__plan *output_plan;                /* of logits and features; made on first use */
     basin__plan *chain_plan;                 /* of halves; NULL: chains take gradient_plan */
     bool is_stale;                           /* parameters changed since the last prepare */
     int tile;                                /* 0 before ready */
@@ -129,6 +131,19 @@ void basin__energy_step_tile(basin_energy *energy, int worker, int n, const basi
 basin_status basin__energy_evaluate_points(basin_energy *energy, int64_t n,
                                            const basin__points *points, double *energies,
                                            float *gradient);
+
+/**
+ * A network's logits [n, basin_energy_logit_count()] and features [n,
+ * basin_energy_feature_count()], on all threads; either may be NULL. BASIN_ERROR_UNSUPPORTED: one
+ * that the network has not is asked for.
+ */
+basin_status basin__energy_outputs(basin_energy *energy, int64_t n, const basin__points *points,
+                                   float *logits, float *features);
+
+/* An energy's own files: what its plans take, in a plan's order. */
+#define BASIN__ENERGY_INPUTS_MAX 3
+void basin__energy_give(const basin_energy *energy, const basin__plan *plan,
+                        const basin__points *points, const void *inputs[BASIN__ENERGY_INPUTS_MAX]);
 
 /** Metadata strings kept in the model file: "temperature", "range_low", "data", … */
 basin_status basin__energy_note(basin_energy *energy, const char *key, const char *format, ...)

@@ -6,7 +6,8 @@
  *
  * Given a noise level or a class, an embedding of them is mapped to the width of
  * each hidden layer (conditions.0, conditions.2, ...) and added before its
- * activation. With a noise level the last layer gives F of energy/denoiser.h.
+ * activation. With a noise level the last layer gives F of energy/denoiser.h, and
+ * with `logits` those of a classifier.
  */
 #include "energy/denoiser.h"
 #include "energy/network.h"
@@ -21,7 +22,7 @@ typedef struct mlp_options {
     int64_t activation;
     bool spectral_norm;
     bool noise_conditional;
-    int64_t classes, energy_form, embedding;
+    int64_t classes, logits, energy_form, embedding;
     double data_std;
 } mlp_options;
 
@@ -38,6 +39,8 @@ static const basin__option options_table[] = {
      "take a noise level: E(x, sigma)"},
     {"classes", BASIN__OPTION_INT, AT(classes), "0", 0, 65536, NULL, "classes",
      "take a class out of so many: E(x | class); 0: none"},
+    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
+     "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: in E"},
     {"embedding", BASIN__OPTION_INT, AT(embedding), "64", 1, 65536, NULL, "channels",
      "width of the embedding of noise level and class"},
     {"energy-form", BASIN__OPTION_CHOICE, AT(energy_form), "residual", 0, 0, BASIN__ENERGY_FORMS,
@@ -49,7 +52,8 @@ static const basin__option options_table[] = {
 static basin__condition condition_mlp(const void *opaque) {
     const mlp_options *options = opaque;
     return (basin__condition){.noise_level = options->noise_conditional,
-                              .class_count = (int)options->classes};
+                              .class_count =
+                                  (int)(options->classes > 0 ? options->classes : options->logits)};
 }
 
 /** A hidden layer's share of the embedding, added to x. */
@@ -67,8 +71,10 @@ static basin_value add_condition(basin__build *build, int layer, basin_value x, 
 /** The layers on a vector that was `inner`, to `outputs` numbers. */
 static basin_value build_layers(basin__build *build, const mlp_options *options, basin_value x,
                                 basin_shape inner, int outputs) {
-    basin_value embedding = basin__condition_embedding(build, "embedding", (int)options->embedding,
-                                                       (int)options->classes, options->activation);
+    basin_value embedding = BASIN_NO_VALUE;
+    if (options->classes > 0 || options->noise_conditional)
+        embedding = basin__condition_embedding(build, "embedding", (int)options->embedding,
+                                               (int)options->classes, options->activation);
     for (size_t i = 0; i <= options->hidden.count; i++) {
         bool is_last = i == options->hidden.count;
         int width = is_last ? outputs : (int)options->hidden.items[i];
@@ -91,9 +97,18 @@ static basin_value build_mlp(basin__build *build, const void *opaque, basin_valu
     basin_shape inner = basin_graph_shape(graph, x);
     const int count = (int)basin_shape_count(inner);
     build->spectral_norm = options->spectral_norm;
-    if (!options->noise_conditional)
-        return build_layers(build, options,
-                            basin_graph_reshape(graph, x, basin_shape_vector(count)), inner, 1);
+    if (options->logits > 0 && (options->classes > 0 || options->noise_conditional))
+        return basin__graph_fail(graph, BASIN_ERROR_CONFIG,
+                                 "logits make classes an output, beside which no input is taken: "
+                                 "leave %s away",
+                                 options->classes > 0 ? "classes" : "noise-conditional");
+    if (!options->noise_conditional) {
+        const bool is_classifier = options->logits > 0;
+        basin_value f =
+            build_layers(build, options, basin_graph_reshape(graph, x, basin_shape_vector(count)),
+                         inner, is_classifier ? (int)options->logits : 1);
+        return is_classifier ? basin__classifier_energy(build, f) : f;
+    }
     bool is_scalar = options->energy_form == BASIN__FORM_SCALAR;
     basin_value u = basin__denoiser_input(graph, x, build->noise_level, options->data_std);
     basin_value f =
@@ -146,6 +161,8 @@ static basin_status recognise_mlp(basin_context *context, const basin__parameter
     }
     for (int i = 0; i + 1 < layers; i++)
         options->hidden.items[i] = weight_at(tensors, i)->file_dim[0];
+    int64_t outputs = weight_at(tensors, layers - 1)->file_dim[0];
+    options->logits = outputs > 1 ? outputs : 0;
     return recognise_shape(context, weight_at(tensors, 0)->file_dim[1], shape);
 }
 

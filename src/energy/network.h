@@ -35,7 +35,8 @@ typedef struct basin__parameters {
 /** What a network takes beside x, told by its options. */
 typedef struct basin__condition {
     bool noise_level; /* σ > 0: E(x, σ) is an energy of x = data + σ n, n standard normal */
-    int class_count;  /* classes of a label; 0: it takes none */
+    int class_count;  /* of a label, whether it enters by an embedding or picks one of the logits;
+                         0: it takes none */
 } basin__condition;
 
 /** What a network's build function works with. */
@@ -99,6 +100,12 @@ basin__parameter *basin__layer_parameter(basin__build *build, const char *name, 
                                          basin_shape inner, int file_rank);
 /** W / σ(W), by one step of the power method from the state "<name>.u"; W is [O, kh, kw, I]. */
 basin_value basin__layer_spectral_norm(basin__build *build, const char *name, basin_value weight);
+
+/**
+ * The energy of logits [class_count]: −log Σ exp of them, or where a class is given minus its own.
+ * Sets build->logits.
+ */
+basin_value basin__classifier_energy(basin__build *build, basin_value logits);
 
 /** Activations by name: silu, relu, leaky-relu, tanh, softplus, sigmoid. */
 #define BASIN__ACTIVATIONS "silu|relu|leaky-relu|tanh|softplus|sigmoid"

@@ -11,7 +11,7 @@
  *     flatten            to a vector, channels first as in PyTorch
  *
  * Layer i of the list has the tensors layers.<i>.weight and layers.<i>.bias, as in
- * torch.nn.Sequential. The last value must be a scalar.
+ * torch.nn.Sequential. The last value must be a scalar, or with `logits` as many numbers.
  */
 #include "base/number.h"
 #include "energy/network.h"
@@ -25,6 +25,7 @@
 typedef struct sequential_options {
     basin__text_list layers;
     bool spectral_norm;
+    int64_t logits;
 } sequential_options;
 
 #define AT(field) offsetof(sequential_options, field)
@@ -34,7 +35,14 @@ static const basin__option options_table[] = {
      "layers in order: \"conv 32 3 1 1\", \"silu\", \"average-pool 2\", \"flatten\", \"linear 1\""},
     {"spectral-norm", BASIN__OPTION_FLAG, AT(spectral_norm), NULL, 0, 0, NULL, NULL,
      "divide each weight by its largest singular value"},
+    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
+     "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: in E"},
 };
+
+static basin__condition condition_sequential(const void *opaque) {
+    const sequential_options *options = opaque;
+    return (basin__condition){.class_count = (int)options->logits};
+}
 
 /** A layer's text as words and numbers. */
 typedef struct line {
@@ -100,6 +108,7 @@ static bool add_conv(walk *at, const line *layer, const char *name) {
 static bool add_linear(walk *at, const line *layer, const char *name) {
     if (!expect(at, layer, 1, 1, "write linear CHANNELS"))
         return false;
+    at->build->features = at->x;
     at->x = basin__layer_linear(at->build, name, at->x, layer->number[0], at->inner);
     return true;
 }
@@ -153,6 +162,17 @@ static bool add_layer(walk *at, const char *text, int index) {
     return true;
 }
 
+static basin_value end_in_logits(walk *at, int64_t logits) {
+    basin_shape shape = basin_graph_shape(at->build->graph, at->x);
+    if (basin_shape_equal(shape, basin_shape_vector((int)logits)))
+        return basin__classifier_energy(at->build, at->x);
+    return basin__graph_fail(at->build->graph, BASIN_ERROR_SHAPE,
+                             "the last layer gives %d x %d x %d values, and logits asks for %lld: "
+                             "end with flatten or mean and linear %lld",
+                             shape.height, shape.width, shape.channels, (long long)logits,
+                             (long long)logits);
+}
+
 static basin_value build_sequential(basin__build *build, const void *opaque, basin_value x) {
     const sequential_options *options = opaque;
     walk at = {.build = build, .x = x, .inner = basin_graph_shape(build->graph, x)};
@@ -163,7 +183,7 @@ static basin_value build_sequential(basin__build *build, const void *opaque, bas
     for (size_t i = 0; i < options->layers.count; i++)
         if (!add_layer(&at, options->layers.items[i], (int)i))
             return BASIN_NO_VALUE;
-    return at.x;
+    return options->logits > 0 ? end_in_logits(&at, options->logits) : at.x;
 }
 
 const basin__network_def basin__network_sequential = {
@@ -172,5 +192,6 @@ const basin__network_def basin__network_sequential = {
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(sequential_options),
+    .condition = condition_sequential,
     .build = build_sequential,
 };

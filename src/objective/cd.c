@@ -7,26 +7,50 @@
  * Where negatives x⁻ are samples of the model, the first two terms' gradient is the likelihood's.
  * The energy is free up to a constant, and nothing holds its scale; alpha does. No gradient flows
  * through the chains. Hinton (2002); Du & Mordatch (2019), eq. 4 and 5.
+ *
+ * Class-conditional, E(x⁺ | y⁺) and E(x⁻ | y⁻) take their places, x⁻ from a chain that ran at the
+ * class y⁻ all its life (Du & Mordatch, section 4). Chains take the classes of data, as often as
+ * data do and with as many hidden, so that no class's level is pushed up or down by its frequency
+ * alone.
  */
-#include "objective/objective.h"
+#include "objective/labels.h"
 #include <stddef.h>
 
 typedef struct cd_options {
     double alpha;
+    bool class_conditional;
+    double class_dropout;
 } cd_options;
 
+#define AT(field) offsetof(cd_options, field)
+
 static const basin__option cd_table[] = {
-    {"alpha", BASIN__OPTION_FLOAT, offsetof(cd_options, alpha), "0.1", 0, 1e6, NULL, NULL,
+    {"alpha", BASIN__OPTION_FLOAT, AT(alpha), "0.1", 0, 1e6, NULL, NULL,
      "Weight of the energies' squares"},
+    {"class-conditional", BASIN__OPTION_FLAG, AT(class_conditional), NULL, 0, 0, NULL, NULL,
+     "Learn E(x | class): each chain runs at a class of its own"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
+
+/* The classes of data and of chains; BASIN_NO_VALUE: those of none. */
+static void build_labels(const cd_options *options, basin__loss *of, basin_value *data,
+                         basin_value *negative) {
+    *data = *negative = BASIN_NO_VALUE;
+    if (!options->class_conditional)
+        return;
+    *data = basin__loss_label(of, options->class_dropout);
+    *negative = basin__loss_source(of, BASIN__SOURCE_NEGATIVE_LABEL, "negative_label",
+                                   basin_shape_vector(1));
+}
 
 static basin__objective_values cd_build(const void *values, basin__loss *of, basin_graph *graph) {
     const cd_options *options = values;
+    basin_value label, negative_label;
+    build_labels(options, of, &label, &negative_label);
     basin_value negative =
         basin__loss_source(of, BASIN__SOURCE_NEGATIVE, "negative", of->energy->shape);
-    basin_value low =
-        basin__loss_energy(of, basin__loss_data(of), BASIN_NO_VALUE, BASIN_NO_VALUE).energy;
-    basin_value high = basin__loss_energy(of, negative, BASIN_NO_VALUE, BASIN_NO_VALUE).energy;
+    basin_value low = basin__loss_energy(of, basin__loss_data(of), BASIN_NO_VALUE, label).energy;
+    basin_value high = basin__loss_energy(of, negative, BASIN_NO_VALUE, negative_label).energy;
     basin_value loss = basin_graph_sub(graph, low, high);
     if (options->alpha > 0) {
         basin_value squares =
@@ -36,6 +60,15 @@ static basin__objective_values cd_build(const void *values, basin__loss *of, bas
     return (basin__objective_values){.loss = loss, .energy_data = low, .energy_negative = high};
 }
 
+static unsigned cd_needs(const void *values) {
+    const cd_options *options = values;
+    return options->class_conditional ? BASIN__NEED_LABELS : 0;
+}
+
+static double cd_class_dropout(const void *values) {
+    return ((const cd_options *)values)->class_dropout;
+}
+
 const basin__objective_def basin__objective_cd = {
     .name = "cd",
     .help = "contrastive divergence: E(data) - E(negative) + alpha (E(data)^2 + E(negative)^2)",
@@ -43,5 +76,7 @@ const basin__objective_def basin__objective_cd = {
     .option_count = BASIN_COUNT(cd_table),
     .options_bytes = sizeof(cd_options),
     .needs = BASIN__NEED_CHAINS | BASIN__NEED_PLAIN,
+    .needs_by_options = cd_needs,
     .build = cd_build,
+    .class_dropout = cd_class_dropout,
 };

@@ -28,7 +28,8 @@ static basin__objective_values dsm_build(const void *values, basin__loss *loss,
         basin__loss_source(loss, BASIN__SOURCE_NORMAL, "noise", loss->energy->shape);
     basin_value x = basin_graph_add(graph, basin__loss_data(loss),
                                     basin_graph_scale(graph, noise, options->noise_level));
-    basin_value gradient = basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss));
+    basin_value gradient =
+        basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0));
     basin_value error =
         basin_graph_sub(graph, basin_graph_scale(graph, gradient, options->noise_level), noise);
     return (basin__objective_values){

@@ -25,6 +25,7 @@
  */
 #include "energy/denoiser.h"
 #include "objective/denoise.h"
+#include "objective/labels.h"
 #include <math.h>
 #include <stddef.h>
 
@@ -55,8 +56,7 @@ static const basin__option diffusion_table[] = {
      "vp, sub-vp: rate of the process at time 0"},
     {"beta-high", BASIN__OPTION_FLOAT, AT(beta_high), "20", 1e-3, 1e3, NULL, NULL,
      "vp, sub-vp: rate of the process at time 1"},
-    {"class-dropout", BASIN__OPTION_FLOAT, AT(class_dropout), "0.1", 0, 1, NULL, NULL,
-     "Share of examples whose class is hidden from a network that takes one, for guidance"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 static basin_status diffusion_check(basin_context *context, const void *values) {
@@ -125,25 +125,6 @@ static basin_value weigh(basin_graph *graph, const basin__loss *loss,
                                              : basin_graph_offset(graph, inverse, 1 / (s * s));
 }
 
-/** The example's class, or none for a share of them; BASIN_NO_VALUE where the network takes none.
- */
-static basin_value draw_label(basin_graph *graph, basin__loss *loss,
-                              const diffusion_options *options) {
-    const basin_shape scalar = basin_shape_vector(1);
-    const double none = loss->energy->condition.class_count;
-    if (loss->energy->condition.class_count == 0)
-        return BASIN_NO_VALUE;
-    basin_value label = basin__loss_source(loss, BASIN__SOURCE_LABEL, "label", scalar);
-    if (options->class_dropout <= 0)
-        return label;
-    basin_value u = basin__loss_source(loss, BASIN__SOURCE_UNIFORM, "dropout", scalar);
-    const basin__attributes hidden = {.a = -1, .b = options->class_dropout};
-    basin_value is_hidden = basin__graph_add(graph, BASIN__OP_clamp_inside, 1, &u, &hidden);
-    basin_value missing =
-        basin_graph_offset(graph, basin_graph_scale(graph, label, -1), none); /* none - label */
-    return basin_graph_add(graph, label, basin_graph_mul(graph, is_hidden, missing));
-}
-
 static basin__objective_values diffusion_build(const void *values, basin__loss *loss,
                                                basin_graph *graph) {
     const diffusion_options *options = values;
@@ -152,7 +133,8 @@ static basin__objective_values diffusion_build(const void *values, basin__loss *
     basin_value noise = basin__loss_source(loss, BASIN__SOURCE_NORMAL, "noise", shape);
     basin_value level = draw_level(graph, loss, options);
     basin_value x = basin_graph_add(graph, example, basin_graph_mul(graph, noise, level));
-    basin_value denoised = basin__loss_denoiser(loss, x, level, draw_label(graph, loss, options));
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    basin_value denoised = basin__loss_denoiser(loss, x, level, label);
     basin_value error = basin_graph_square(graph, basin_graph_sub(graph, denoised, example));
     basin_value mean = basin_graph_mean(graph, error, BASIN_AXES_ALL);
     return (basin__objective_values){

@@ -70,7 +70,7 @@ static basin__objective_values flow_build(const void *values, basin__loss *loss,
     basin_value rest = basin_graph_offset(graph, basin_graph_scale(graph, time, -1), 1);
     basin_value level = basin_graph_mul(graph, time, basin_graph_reciprocal(graph, rest));
     basin_value x = basin_graph_add(graph, example, basin_graph_mul(graph, noise, level));
-    basin_value denoised = basin__loss_denoiser(loss, x, level, basin__loss_label(loss));
+    basin_value denoised = basin__loss_denoiser(loss, x, level, basin__loss_label(loss, 0));
     basin_value error = basin_graph_mul(graph, basin_graph_sub(graph, denoised, example),
                                         basin_graph_reciprocal(graph, time));
     return (basin__objective_values){

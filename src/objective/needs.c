@@ -20,28 +20,26 @@ static basin_status check_curvature(const char *name, const basin_energy *energy
                        name, energy->network->name);
 }
 
-static basin_status check_labels(const char *name, const basin_energy *energy, int class_count) {
+static basin_status check_labels(const char *name, const basin_energy *energy, int class_count,
+                                 const char *option) {
     if (class_count == 0)
         return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                            "objective %s needs labels, and the data has none", name);
     if (energy->condition.class_count == class_count)
         return BASIN_OK;
-    return basin__fail(
-        energy->context, BASIN_ERROR_CONFIG,
-        "objective %s needs a network of the data's %d classes, and network %s has "
-        "%d: give --classes %d to a network that takes it (see `basin help network`)",
-        name, class_count, energy->network->name, energy->condition.class_count, class_count);
+    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                       "objective %s needs a network of the data's %d classes, and network %s has "
+                       "%d: give --%s %d to a network that takes it (see `basin help network`)",
+                       name, class_count, energy->network->name, energy->condition.class_count,
+                       option, class_count);
 }
 
-static basin_status check_logits(const char *name, basin_energy *energy) {
-    const basin__energy_inputs inputs = basin__energy_graph_inputs(energy, energy->graph);
-    basin__energy_values values = basin__energy_build(energy, energy->graph, &inputs);
-    BASIN_TRY(basin_graph_status(energy->graph));
-    if (values.logits != BASIN_NO_VALUE)
+static basin_status check_logits(const char *name, const basin_energy *energy) {
+    if (energy->logits != BASIN_NO_VALUE)
         return BASIN_OK;
     return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                        "objective %s needs a network that classifies, and network %s gives no "
-                       "logits: take one whose classes are outputs (see `basin help network`)",
+                       "logits: take --logits in place of --classes (see `basin help network`)",
                        name, energy->network->name);
 }
 
@@ -49,7 +47,9 @@ basin_status basin__objective_check(const basin__objective_def *objective, const
                                     basin_energy *energy, bool is_image, int class_count) {
     basin_context *context = energy->context;
     const char *name = objective->name, *network = energy->network->name;
-    const unsigned needs = objective->needs;
+    unsigned needs = objective->needs;
+    if (objective->needs_by_options != NULL)
+        needs |= objective->needs_by_options(options);
     if (objective->check != NULL)
         BASIN_TRY(objective->check(context, options));
     if ((needs & BASIN__NEED_NOISE_LEVEL) && !energy->condition.noise_level)
@@ -66,7 +66,8 @@ basin_status basin__objective_check(const basin__objective_def *objective, const
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "objective %s needs data of a bounded range: images", name);
     if (needs & BASIN__NEED_LABELS)
-        BASIN_TRY(check_labels(name, energy, class_count));
+        BASIN_TRY(check_labels(name, energy, class_count,
+                               needs & BASIN__NEED_LOGITS ? "logits" : "classes"));
     if (needs & BASIN__NEED_LOGITS)
         BASIN_TRY(check_logits(name, energy));
     if (needs & BASIN__NEED_CURVATURE)

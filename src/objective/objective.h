@@ -19,9 +19,10 @@
 typedef enum basin__source_kind {
     BASIN__SOURCE_DATA,     /* the example, shaped like x */
     BASIN__SOURCE_NEGATIVE, /* where a chain ended, shaped like x */
-    BASIN__SOURCE_LABEL,    /* the example's class, a scalar */
-    BASIN__SOURCE_NORMAL,   /* standard normals */
-    BASIN__SOURCE_UNIFORM,  /* uniform in [0, 1) */
+    BASIN__SOURCE_LABEL,    /* the example's class, a scalar; where it has none, class_count */
+    BASIN__SOURCE_NEGATIVE_LABEL, /* the class that its chain ran at, likewise */
+    BASIN__SOURCE_NORMAL,         /* standard normals */
+    BASIN__SOURCE_UNIFORM,        /* uniform in [0, 1) */
     /* A number that is uniform, or normal, by itself, and whose quantiles lie evenly over the
        batch: a mean over noise levels then varies less (Kingma et al., 2021, appendix I) */
     BASIN__SOURCE_SPREAD,
@@ -65,6 +66,8 @@ typedef struct basin__objective_def {
     const basin__option *options;
     size_t option_count, options_bytes;
     unsigned needs; /* of basin__need */
+    /** Needs that options bring beside. NULL: none. */
+    unsigned (*needs_by_options)(const void *options);
     /** Check options against each other. NULL: nothing can contradict. */
     basin_status (*check)(basin_context *context, const void *options);
     /** Build the loss of an example. Mistakes go to the graph's sticky error. */
@@ -78,6 +81,8 @@ typedef struct basin__objective_def {
      * again, so the same data must give the same bits. NULL: there are none.
      */
     basin_status (*fit)(const void *options, basin__loss *loss, const basin__examples *examples);
+    /** Share of chains that run at no class, of those with a source "negative_label". NULL: 0. */
+    double (*class_dropout)(const void *options);
 } basin__objective_def;
 
 extern const basin__objective_def *const basin__objectives[];

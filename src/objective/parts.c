@@ -23,14 +23,8 @@ basin_value basin__loss_gradient(basin__loss *loss, basin_value x, basin_value n
     return gradient;
 }
 
-basin_value basin__loss_label(basin__loss *loss) {
-    if (loss->energy->condition.class_count == 0)
-        return BASIN_NO_VALUE;
-    return basin__loss_source(loss, BASIN__SOURCE_LABEL, "label", basin_shape_vector(1));
-}
-
 basin_value basin__loss_energy_of(basin__loss *loss, basin_value x) {
-    return basin__loss_energy(loss, x, BASIN_NO_VALUE, basin__loss_label(loss)).energy;
+    return basin__loss_energy(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0)).energy;
 }
 
 basin_value basin__loss_copy(basin__loss *loss, basin__source_kind kind, const char *name,
@@ -56,8 +50,4 @@ basin_value basin__graph_gather(basin_graph *graph, const basin_value *scalars, 
 
 basin_value basin__graph_norm2(basin_graph *graph, basin_value x) {
     return basin_graph_sum(graph, basin_graph_square(graph, x), BASIN_AXES_ALL);
-}
-
-basin_value basin__graph_dot(basin_graph *graph, basin_value a, basin_value b) {
-    return basin_graph_sum(graph, basin_graph_mul(graph, a, b), BASIN_AXES_ALL);
 }

@@ -5,7 +5,7 @@
 #ifndef BASIN_OBJECTIVE_PARTS_H
 #define BASIN_OBJECTIVE_PARTS_H
 
-#include "objective/objective.h"
+#include "objective/labels.h"
 
 /**
  * ∇ₓE at a point of the graph, which must depend on no parameter; noise_level and label may be
@@ -14,8 +14,6 @@
  */
 basin_value basin__loss_gradient(basin__loss *loss, basin_value x, basin_value noise_level,
                                  basin_value label);
-/** The example's class, where the network takes one; else BASIN_NO_VALUE. */
-basin_value basin__loss_label(basin__loss *loss);
 /** E of an example, or of what stands for one, under the example's class. */
 basin_value basin__loss_energy_of(basin__loss *loss, basin_value x);
 
@@ -24,8 +22,7 @@ basin_value basin__loss_copy(basin__loss *loss, basin__source_kind kind, const c
                              int64_t count, int64_t index);
 /** Scalars side by side: a vector of `count`, which may come as BASIN_NO_VALUE after an error. */
 basin_value basin__graph_gather(basin_graph *graph, const basin_value *scalars, int64_t count);
-/** ‖x‖² and ⟨a, b⟩, scalars. */
+/** ‖x‖², a scalar. */
 basin_value basin__graph_norm2(basin_graph *graph, basin_value x);
-basin_value basin__graph_dot(basin_graph *graph, basin_value a, basin_value b);
 
 #endif

@@ -45,7 +45,8 @@ static basin__objective_values score_matching_build(const void *values, basin__l
     }
     basin_value x = basin__loss_data(loss);
     out.energy_data = basin__loss_energy_of(loss, x);
-    basin_value gradient = basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss));
+    basin_value gradient =
+        basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0));
     basin_value half = basin_graph_scale(graph, basin__graph_norm2(graph, gradient), 0.5);
     out.loss = basin_graph_sub(graph, half, laplacian(graph, gradient, x, (int)size));
     return out;

@@ -54,12 +54,14 @@ static basin__objective_values sliced_build(const void *values, basin__loss *los
     const sliced_options *options = values;
     basin_value x = basin__loss_data(loss), sum = BASIN_NO_VALUE;
     basin_value energy = basin__loss_energy_of(loss, x);
-    basin_value gradient = basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss));
+    basin_value gradient =
+        basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0));
     for (int64_t i = 0; i < options->directions; i++) {
         basin_value v = direction(graph, loss, options, i), product;
-        basin_value slope = basin__graph_dot(graph, gradient, v);
+        basin_value slope = basin_graph_dot(graph, gradient, v, BASIN_AXES_ALL);
         basin_graph_gradient(graph, slope, &x, 1, &product);
-        basin_value term = basin_graph_scale(graph, basin__graph_dot(graph, product, v), -1);
+        basin_value term =
+            basin_graph_scale(graph, basin_graph_dot(graph, product, v, BASIN_AXES_ALL), -1);
         if (!options->is_reduced)
             term = basin_graph_add(graph, term,
                                    basin_graph_scale(graph, basin_graph_square(graph, slope), 0.5));

@@ -5,6 +5,7 @@
  */
 #include "train/batches.h"
 #include "train/random.h"
+#include "train/treat.h"
 #include <string.h>
 
 basin_status basin__batches_init(basin_context *context, basin__batches *batches,
@@ -94,7 +95,8 @@ void basin__batches_labels(const basin__batches *batches, const basin__moment *m
                            float *labels) {
     for (int64_t i = 0; i < n; i++) {
         int64_t number = (int64_t)moment->update * n + i;
-        labels[i] = (float)basin_data_label(batches->data, batches->order[number % batches->count]);
+        int label = basin_data_label(batches->data, batches->order[number % batches->count]);
+        labels[i] = (float)(label < 0 ? basin_data_describe(batches->data)->class_count : label);
     }
 }
 
@@ -112,6 +114,9 @@ void basin__batches_get(basin__batches *batches, const basin__moment *moment, in
                             .draw = moment->update,
                             .chain = (uint32_t)i,
                             .purpose = (uint16_t)(BASIN__PURPOSE_AUGMENT | moment->attempt << 8)};
+        if (batches->treat)
+            basin__treat(kernels, &draw, batches->shape, batches->low, batches->high, x,
+                         batches->example);
         if (batches->shift > 0 || batches->flip)
             augment(batches, &draw, x);
         if (batches->noise_std > 0) {

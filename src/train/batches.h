@@ -21,7 +21,7 @@ typedef struct basin__batches {
     float low, high; /* the model's range of images */
     double noise_std;
     int64_t shift;
-    bool flip;
+    bool flip, treat;
     uint64_t seed;
     int64_t epoch;  /* whose order is held; -1: none */
     int32_t *order; /* [count] */
@@ -34,7 +34,7 @@ basin_status basin__batches_init(basin_context *context, basin__batches *batches
 void basin__batches_reset(basin__batches *batches);
 /** Fill x [n, size] for an update. */
 void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x);
-/** The classes of the same examples; after get. */
+/** The classes of the same examples, class_count of those without one; after get. */
 void basin__batches_labels(const basin__batches *batches, const basin__moment *moment, int64_t n,
                            float *labels);
 /** An example as the model sees it, neither augmented nor noisy. */

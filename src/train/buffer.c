@@ -80,12 +80,18 @@ basin_status basin__buffer_init(basin_context *context, basin__buffer *buffer, i
     return BASIN_OK;
 }
 
+basin_status basin__buffer_add_labels(basin__buffer *buffer) {
+    buffer->labels = basin__alloc_array(buffer->context, (size_t)buffer->capacity, sizeof(int32_t));
+    return buffer->labels != NULL ? BASIN_OK : BASIN_ERROR_MEMORY;
+}
+
 void basin__buffer_reset(basin__buffer *buffer) {
     if (buffer->context == NULL)
         return;
     basin__free(buffer->context, buffer->values);
     basin__free(buffer->context, buffer->bytes);
     basin__free(buffer->context, buffer->ages);
+    basin__free(buffer->context, buffer->labels);
     basin__free(buffer->context, buffer->order);
     *buffer = (basin__buffer){0};
 }
@@ -128,7 +134,8 @@ void basin__buffer_get(const basin__buffer *buffer, int32_t slot, float *x) {
 }
 
 void basin__buffer_put(basin__buffer *buffer, const basin__moment *moment, int64_t n,
-                       const int32_t *slots, const int32_t *ages, const float *x, float *dither) {
+                       const int32_t *slots, const int32_t *ages, const float *labels,
+                       const float *x, float *dither) {
     for (int64_t i = 0; i < n; i++) {
         int64_t slot = buffer->is_queue ? buffer->next : slots[i];
         basin__draw draw = {.seed = moment->seed,
@@ -137,6 +144,8 @@ void basin__buffer_put(basin__buffer *buffer, const basin__moment *moment, int64
                             .purpose = (uint16_t)(BASIN__PURPOSE_DITHER | moment->attempt << 8)};
         store(buffer, slot, x + i * buffer->size, &draw, dither);
         buffer->ages[slot] = ages[i];
+        if (buffer->labels != NULL)
+            buffer->labels[slot] = (int32_t)labels[i];
         if (buffer->is_queue) {
             buffer->next = (buffer->next + 1) % buffer->capacity;
             if (buffer->count < buffer->capacity)
@@ -159,6 +168,8 @@ void basin__buffer_copy(basin__buffer *to, const basin__buffer *from) {
     else
         memcpy(to->values, from->values, elements * sizeof(float));
     memcpy(to->ages, from->ages, (size_t)from->capacity * sizeof(int32_t));
+    if (from->labels != NULL)
+        memcpy(to->labels, from->labels, (size_t)from->capacity * sizeof(int32_t));
     to->count = from->count;
     to->next = from->next;
 }

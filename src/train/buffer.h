@@ -27,6 +27,7 @@ typedef struct basin__buffer {
     float *values;        /* [capacity, size], or */
     unsigned char *bytes; /* the same, where is_byte */
     int32_t *ages;        /* [capacity] updates since a chain's restart */
+    int32_t *labels;      /* [capacity] the class each chain runs at; NULL: they have none */
     int32_t *order;       /* [capacity] scratch of draws; identity between them */
 } basin__buffer;
 
@@ -41,6 +42,8 @@ typedef struct basin__moment {
 basin_status basin__buffer_init(basin_context *context, basin__buffer *buffer, int64_t capacity,
                                 int64_t size, bool is_queue, bool is_byte, float low, float high,
                                 uint64_t seed);
+/** Give chains classes, all 0 at first. */
+basin_status basin__buffer_add_labels(basin__buffer *buffer);
 void basin__buffer_reset(basin__buffer *buffer);
 
 /** Draw n slots for an update: distinct where slots are kept; n ≤ capacity, count > 0. */
@@ -49,16 +52,21 @@ void basin__buffer_draw(basin__buffer *buffer, const basin__moment *moment, int6
 void basin__buffer_get(const basin__buffer *buffer, int32_t slot, float *x);
 /**
  * Put n chains [n, size] back: to their slots, or to the queue's end. `ages` are the chains' ages
- * after this update; `dither` is scratch of one chain.
+ * after this update, `labels` their classes (NULL where the buffer keeps none); `dither` is scratch
+ * of one chain.
  */
 void basin__buffer_put(basin__buffer *buffer, const basin__moment *moment, int64_t n,
-                       const int32_t *slots, const int32_t *ages, const float *x, float *dither);
+                       const int32_t *slots, const int32_t *ages, const float *labels,
+                       const float *x, float *dither);
 /** Mean age of the chains held. */
 double basin__buffer_age(const basin__buffer *buffer);
 /** Copy the contents of one buffer to another of the same make. */
 void basin__buffer_copy(basin__buffer *to, const basin__buffer *from);
 
-/** Save as safetensors: "chains" [count, height, width, channels] (F32, or U8) and "age". */
+/**
+ * Save as safetensors: "chains" [count, height, width, channels] (F32, or U8), "age", and "label"
+ * where chains have classes.
+ */
 basin_status basin__buffer_save(const basin__buffer *buffer, basin_shape shape, const char *path);
 basin_status basin__buffer_load(basin__buffer *buffer, basin_shape shape, const char *path);
 /** The chains of a saved buffer as floats x [count, height, width, channels], for sampling. */

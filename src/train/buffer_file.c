@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The replay buffer on disk: a safetensors file with the chains as they are kept and their ages.
+ * The replay buffer on disk: a safetensors file with the chains as they are kept, their ages, and
+ * their classes where they have any.
  * The metadata give the range of bytes and the queue's place.
  */
 #include "base/number.h"
@@ -32,8 +33,8 @@ basin_status basin__buffer_save(const basin__buffer *buffer, basin_shape shape, 
     if (status == BASIN_OK)
         status = note(buffer->context, metadata, "next", (double)buffer->next);
     size_t elements = (size_t)buffer->count * (size_t)buffer->size;
-    char chains_name[] = "chains", age_name[] = "age";
-    basin__tensor_entry entries[2] = {
+    char chains_name[] = "chains", age_name[] = "age", label_name[] = "label";
+    basin__tensor_entry entries[3] = {
         {.name = chains_name,
          .dtype = buffer->is_byte ? BASIN__DTYPE_U8 : BASIN__DTYPE_F32,
          .rank = 4,
@@ -47,8 +48,12 @@ basin_status basin__buffer_save(const basin__buffer *buffer, basin_shape shape, 
          .data = buffer->ages,
          .bytes = (size_t)buffer->count * sizeof(int32_t)},
     };
+    entries[2] = entries[1];
+    entries[2].name = label_name;
+    entries[2].data = buffer->labels;
+    const size_t count = buffer->labels != NULL ? 3 : 2;
     if (status == BASIN_OK)
-        status = basin__safetensors_write(buffer->context, path, entries, 2, metadata);
+        status = basin__safetensors_write(buffer->context, path, entries, count, metadata);
     json_decref(metadata);
     return status;
 }
@@ -63,16 +68,23 @@ static const basin__tensor_entry *find_chains(const basin__safetensors *file, ba
     return chains;
 }
 
+/* Whether an entry is one number for each chain. */
+static bool is_list(const basin__tensor_entry *entry, const basin__tensor_entry *chains) {
+    return entry != NULL && entry->rank == 1 && entry->dtype == BASIN__DTYPE_I32 &&
+           entry->dim[0] == chains->dim[0];
+}
+
 basin_status basin__buffer_load(basin__buffer *buffer, basin_shape shape, const char *path) {
     basin__safetensors file;
     BASIN_TRY(basin__safetensors_read(buffer->context, path, &file));
     const basin__tensor_entry *chains = find_chains(&file, shape);
     const basin__tensor_entry *ages = basin__safetensors_find(&file, "age");
+    const basin__tensor_entry *labels = basin__safetensors_find(&file, "label");
     double next = noted(file.metadata, "next", 0);
     basin_status status = BASIN_OK;
-    if (chains == NULL || ages == NULL || chains->dim[0] > buffer->capacity ||
-        (chains->dtype == BASIN__DTYPE_U8) != buffer->is_byte || ages->rank != 1 ||
-        ages->dtype != BASIN__DTYPE_I32 || ages->dim[0] != chains->dim[0] || !(next >= 0) ||
+    if (chains == NULL || chains->dim[0] > buffer->capacity ||
+        (chains->dtype == BASIN__DTYPE_U8) != buffer->is_byte || !is_list(ages, chains) ||
+        (buffer->labels != NULL && !is_list(labels, chains)) || !(next >= 0) ||
         next >= (double)buffer->capacity ||
         (!buffer->is_queue && chains->dim[0] != buffer->capacity)) {
         status = basin__fail(buffer->context, BASIN_ERROR_FORMAT,
@@ -85,6 +97,8 @@ basin_status basin__buffer_load(basin__buffer *buffer, basin_shape shape, const 
         memcpy(buffer->is_byte ? (void *)buffer->bytes : (void *)buffer->values, chains->data,
                chains->bytes);
         memcpy(buffer->ages, ages->data, ages->bytes);
+        if (buffer->labels != NULL)
+            memcpy(buffer->labels, labels->data, labels->bytes);
     }
     basin__safetensors_reset(buffer->context, &file);
     return status;

@@ -38,7 +38,8 @@ static basin_status find_preset(basin_context *context, const char *name, bool i
             return BASIN_OK;
         }
     return basin__fail(context, BASIN_ERROR_CONFIG,
-                       "there is no preset \"%s\"; take auto, default, textbook, uva or points",
+                       "there is no preset \"%s\"; take auto, default, textbook, uva, points or "
+                       "classify",
                        name);
 }
 
@@ -177,9 +178,10 @@ basin_status basin__train_config_json(const basin__train_config *config, json_t 
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
     const basin__train_values *train = &config->train;
     basin_context *context = config->context;
-    if (is_points && (train->shift > 0 || train->flip || train->range != BASIN__RANGE_UNIT))
+    if (is_points &&
+        (train->shift > 0 || train->flip || train->treat || train->range != BASIN__RANGE_UNIT))
         return basin__fail(context, BASIN_ERROR_CONFIG,
-                           "shift, flip and range are for images, and %s holds points",
+                           "shift, flip, treat and range are for images, and %s holds points",
                            train->data);
     if (is_points && train->buffer_storage == BASIN__STORAGE_BYTE)
         return basin__fail(context, BASIN_ERROR_CONFIG,

@@ -31,7 +31,7 @@ typedef struct basin__train_values {
     int64_t range;
     double data_noise;
     int64_t shift;
-    bool flip;
+    bool flip, treat;
     int64_t log_every, sample_every, sample_count, sample_steps;
     int64_t checkpoint_every, keep_checkpoints;
     double gap_limit;

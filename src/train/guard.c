@@ -16,10 +16,13 @@ basin_status basin__guard_init(basin__trainer *trainer) {
         basin__alloc_array(trainer->context, (size_t)trainer->trained_elements, sizeof(float));
     if (snapshot->trained == NULL)
         return BASIN_ERROR_MEMORY;
-    if (buffer->capacity > 0) /* as a queue: it need not be filled, only copied into */
+    if (buffer->capacity > 0) { /* as a queue: it need not be filled, only copied into */
         BASIN_TRY(basin__buffer_init(trainer->context, &snapshot->buffer, buffer->capacity,
                                      buffer->size, true, buffer->is_byte, buffer->low, buffer->high,
                                      0));
+        if (buffer->labels != NULL)
+            BASIN_TRY(basin__buffer_add_labels(&snapshot->buffer));
+    }
     basin__guard_keep(trainer);
     return BASIN_OK;
 }

@@ -6,6 +6,8 @@
  * pace. Fields that tell of time, and so differ between runs, are updates_per_second and time_s.
  */
 #include "base/file.h"
+#include "base/number.h"
+#include "eval/classify.h"
 #include "io/image.h"
 #include "io/npy.h"
 #include "rng/philox.h"
@@ -16,11 +18,15 @@
 /* Attempt number of chains that only look: training's never gets so far. */
 #define LOOKING 0xFF
 
-static basin_status mean_energy(basin__trainer *trainer, int64_t n, const float *x, double *mean) {
+/** `labels` may be NULL. */
+static basin_status mean_energy(basin__trainer *trainer, int64_t n, const float *x,
+                                const float *labels, double *mean) {
     double *energies = basin__alloc_array(trainer->context, (size_t)n, sizeof(double));
     if (energies == NULL)
         return BASIN_ERROR_MEMORY;
-    basin_status status = basin_energy_evaluate(trainer->energy, n, x, energies, NULL);
+    const basin__points points = {.x = x, .label = labels};
+    basin_status status =
+        basin__energy_evaluate_points(trainer->energy, n, &points, energies, NULL);
     *mean = 0;
     for (int64_t i = 0; i < n; i++)
         *mean += energies[i] / (double)n;
@@ -28,15 +34,32 @@ static basin_status mean_energy(basin__trainer *trainer, int64_t n, const float 
     return status;
 }
 
+/*
+ * The classes that looking is done at, where training is class-conditional: of held-out examples
+ * their own, of others each in turn. NULL: none.
+ */
+static float *looking_labels(const basin__trainer *trainer, const basin_data *data, int64_t n,
+                             float *room) {
+    const int class_count = trainer->energy->condition.class_count;
+    if (trainer->chain_labels == NULL)
+        return NULL;
+    for (int64_t i = 0; i < n; i++) {
+        int label = data != NULL ? basin_data_label(data, i) : (int)(i % class_count);
+        room[i] = (float)(label < 0 || label > class_count ? class_count : label);
+    }
+    return room;
+}
+
 /* The first held-out examples, and as many of uniform noise: the same in every report. */
 static basin_status watch_energies(basin__trainer *trainer, double *held_out, double *noise) {
-    enum { WATCHED = 256 };
+    enum { WATCHED = BASIN__WATCHED_MAX };
     const basin__cpu_kernels *kernels =
         basin__cpu_kernels_for(basin__context_isa(trainer->context));
     const int64_t size = trainer->size;
     float *x = basin__alloc_array(trainer->context, WATCHED * (size_t)size, sizeof(float));
     if (x == NULL)
         return BASIN_ERROR_MEMORY;
+    float labels[WATCHED];
     basin_status status = BASIN_OK;
     *held_out = (double)NAN;
     if (trainer->held_out != NULL) {
@@ -44,7 +67,8 @@ static basin_status watch_energies(basin__trainer *trainer, double *held_out, do
         count = count < WATCHED ? count : WATCHED;
         for (int64_t i = 0; i < count; i++)
             basin__example_get(trainer->held_out, i, trainer->low, trainer->high, x + i * size);
-        status = mean_energy(trainer, count, x, held_out);
+        status = mean_energy(trainer, count, x,
+                             looking_labels(trainer, trainer->held_out, count, labels), held_out);
     }
     for (int64_t i = 0; i < WATCHED && status == BASIN_OK; i++) {
         basin__draw draw = {.seed = (uint64_t)trainer->config.train.seed,
@@ -55,9 +79,24 @@ static basin_status watch_energies(basin__trainer *trainer, double *held_out, do
             x[i * size + j] = trainer->low + (trainer->high - trainer->low) * x[i * size + j];
     }
     if (status == BASIN_OK)
-        status = mean_energy(trainer, WATCHED, x, noise);
+        status =
+            mean_energy(trainer, WATCHED, x, looking_labels(trainer, NULL, WATCHED, labels), noise);
     basin__free(trainer->context, x);
     return status;
+}
+
+/* How well the averaged classifier, which is what a run gives, tells held-out examples' classes. */
+static basin_status watch_classes(basin__trainer *trainer, basin_train_progress *progress) {
+    progress->accuracy_held_out = progress->cross_entropy_held_out = (double)NAN;
+    if (trainer->held_out == NULL ||
+        !basin__classification_applies(trainer->average, trainer->held_out))
+        return BASIN_OK;
+    basin__classification found;
+    BASIN_TRY(basin__classification_measure(trainer->average, trainer->held_out,
+                                            BASIN__CLASSIFIED_MAX, &found));
+    progress->accuracy_held_out = found.accuracy;
+    progress->cross_entropy_held_out = found.cross_entropy;
+    return BASIN_OK;
 }
 
 /* One number of a report: in metrics.jsonl under its name, in the event file under its tag. */
@@ -113,6 +152,8 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
         {"energy_held_out", "energy/held_out", progress->energy_held_out},
         {"energy_noise", "energy/noise", progress->energy_noise},
         {"energy_gap", "energy/gap", gap},
+        {"accuracy_held_out", "held_out/accuracy", progress->accuracy_held_out},
+        {"cross_entropy_held_out", "held_out/cross_entropy", progress->cross_entropy_held_out},
         {"gradient_norm_input", "gradient_norm/input", chain_share * meter->gradient_norm_input},
         {"gradient_norm_parameter", "gradient_norm/parameter", progress->gradient_norm},
         {"chain_displacement", "chain/displacement", chain_share * meter->displacement},
@@ -124,14 +165,18 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
         {"time_s", "progress/time_s", trainer->seconds_before + now - trainer->started_s},
     };
     BASIN_TRY(write_numbers(trainer, numbers, (int)BASIN_COUNT(numbers)));
+    char accuracy[48] = "";
+    if (isfinite(progress->accuracy_held_out))
+        basin__snprintf(accuracy, sizeof accuracy, "  held-out accuracy %.4f",
+                        progress->accuracy_held_out);
     if (!trainer->has_chains)
-        return basin__rundir_log(trainer, "update %lld  loss %.5f  gradient %.4g  %.3g/s",
-                                 (long long)update, progress->loss, progress->gradient_norm,
-                                 progress->updates_per_second);
+        return basin__rundir_log(trainer, "update %lld  loss %.5f%s  gradient %.4g  %.3g/s",
+                                 (long long)update, progress->loss, accuracy,
+                                 progress->gradient_norm, progress->updates_per_second);
     return basin__rundir_log(
-        trainer, "update %lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f  %.3g/s",
+        trainer, "update %lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f%s  %.3g/s",
         (long long)update, progress->energy_data, progress->energy_negative,
-        progress->energy_held_out, progress->energy_noise, progress->updates_per_second);
+        progress->energy_held_out, progress->energy_noise, accuracy, progress->updates_per_second);
 }
 
 basin_status basin__report_interval(basin__trainer *trainer, basin_train_progress *progress) {
@@ -150,6 +195,7 @@ basin_status basin__report_interval(basin__trainer *trainer, basin_train_progres
     progress->roll_backs = trainer->progress.roll_backs;
     progress->updates_per_second = trainer->updates_per_second;
     BASIN_TRY(watch_energies(trainer, &progress->energy_held_out, &progress->energy_noise));
+    BASIN_TRY(watch_classes(trainer, progress));
     BASIN_TRY(write_report(trainer, progress, now));
     trainer->progress.meter = (basin__meter){0};
     return BASIN_OK;
@@ -211,7 +257,8 @@ static basin_status write_samples(basin__trainer *trainer, const float *x, int64
 }
 
 /* Chains of the averaged model from uniform noise, longer than the training's. */
-static basin_status walk_from_noise(basin__trainer *trainer, int64_t n, float *x) {
+static basin_status walk_from_noise(basin__trainer *trainer, int64_t n, const float *labels,
+                                    float *x) {
     const basin__train_config *config = &trainer->config;
     basin__option_group group = config->groups[BASIN__GROUP_SAMPLER];
     void *options = basin__alloc(trainer->context, config->sampler->options_bytes);
@@ -225,6 +272,7 @@ static basin_status walk_from_noise(basin__trainer *trainer, int64_t n, float *x
     basin__chain_run run = {.sampler = config->sampler,
                             .options = options,
                             .energy = trainer->average,
+                            .labels = labels,
                             .seed = seed,
                             .attempt = LOOKING};
     basin__chains_begin(&run, (double)trainer->low, (double)trainer->high, trainer->is_image, n, x);
@@ -241,7 +289,11 @@ basin_status basin__report_samples(basin__trainer *trainer) {
         basin__alloc_array(trainer->context, (size_t)n * (size_t)trainer->size, sizeof(float));
     if (x == NULL)
         return BASIN_ERROR_MEMORY;
-    basin_status status = walk_from_noise(trainer, n, x);
+    float *room = basin__alloc_array(trainer->context, (size_t)n, sizeof(float));
+    basin_status status = room != NULL ? BASIN_OK : BASIN_ERROR_MEMORY;
+    if (status == BASIN_OK)
+        status = walk_from_noise(trainer, n, looking_labels(trainer, NULL, n, room), x);
+    basin__free(trainer->context, room);
     if (status == BASIN_ERROR_DIVERGED) /* a picture is no reason to stop */
         status = basin__rundir_log(trainer, "no samples at update %lld: %s",
                                    (long long)trainer->progress.update,

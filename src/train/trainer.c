@@ -4,6 +4,8 @@
  * parameters), the loss's plan, the optimiser's slots and the replay buffer.
  */
 #include "train/trainer.h"
+#include "eval/classify.h"
+#include "train/random.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,8 @@ static basin_status open_data(basin__trainer *trainer) {
     options.folder = train->data_dir;
     options.seed = (uint64_t)train->seed;
     options.image_size = (int)train->image_size;
+    const bool is_classifying = (trainer->config.objective->needs & BASIN__NEED_LOGITS) != 0;
+    const int64_t watched = is_classifying ? BASIN__CLASSIFIED_MAX : BASIN__WATCHED_MAX;
     if (trainer->data == NULL) {
         options.split = "train";
         options.count_max = train->data_count;
@@ -32,14 +36,14 @@ static basin_status open_data(basin__trainer *trainer) {
         trainer->data = trainer->owned_data;
         if (trainer->held_out == NULL && train->held_out == NULL && !has_split(train->data)) {
             options.split = "valid";
-            options.count_max = options.built_in_count = 256;
+            options.count_max = options.built_in_count = watched;
             BASIN_TRY(
                 basin_data_open(trainer->context, train->data, &options, &trainer->owned_held_out));
         }
     }
     if (trainer->held_out == NULL && train->held_out != NULL) {
         options.split = "valid";
-        options.count_max = options.built_in_count = 256;
+        options.count_max = options.built_in_count = watched;
         BASIN_TRY(
             basin_data_open(trainer->context, train->held_out, &options, &trainer->owned_held_out));
     }
@@ -157,11 +161,37 @@ static basin_status list_trained(basin__trainer *trainer) {
     return BASIN_OK;
 }
 
+double basin__trainer_class_dropout(const basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    if (config->objective->class_dropout == NULL)
+        return 0;
+    return config->objective->class_dropout(config->groups[BASIN__GROUP_OBJECTIVE].values);
+}
+
+/* The classes of the buffer's first chains: of data, as often as there, and some hidden. */
+static basin_status label_buffer(basin__trainer *trainer) {
+    const double dropout = basin__trainer_class_dropout(trainer);
+    BASIN_TRY(basin__buffer_add_labels(&trainer->buffer));
+    for (int64_t slot = 0; slot < trainer->buffer.capacity; slot++) {
+        /* Chain 0 is that of updates' own restarts. */
+        basin__draw draw = {.seed = (uint64_t)trainer->config.train.seed,
+                            .chain = (uint32_t)slot + 1,
+                            .purpose = BASIN__PURPOSE_RESTART};
+        int64_t example = basin__random_below(&draw, 0, basin_data_describe(trainer->data)->count);
+        int label = basin_data_label(trainer->data, example);
+        if (label < 0 || basin__random_unit(&draw, 1) < dropout)
+            label = trainer->energy->condition.class_count;
+        trainer->buffer.labels[slot] = label;
+    }
+    return BASIN_OK;
+}
+
 static basin_status make_chains(basin__trainer *trainer) {
     const basin__train_values *train = &trainer->config.train;
     size_t elements = (size_t)trainer->batch * (size_t)trainer->size;
     trainer->x = basin__loss_find(trainer->loss, "data");
     trainer->labels = basin__loss_find(trainer->loss, "label");
+    trainer->chain_labels = basin__loss_find(trainer->loss, "negative_label");
     if (!trainer->has_chains)
         elements = 0;
     trainer->starts = basin__alloc_array(trainer->context, elements, sizeof(float));
@@ -176,9 +206,10 @@ static basin_status make_chains(basin__trainer *trainer) {
         return BASIN_OK;
     bool is_byte = train->buffer_storage == BASIN__STORAGE_BYTE ||
                    (train->buffer_storage == BASIN__STORAGE_AUTO && trainer->is_image);
-    return basin__buffer_init(trainer->context, &trainer->buffer, train->buffer_size, trainer->size,
-                              train->buffer_policy == BASIN__BUFFER_NEWEST, is_byte, trainer->low,
-                              trainer->high, (uint64_t)train->seed);
+    BASIN_TRY(basin__buffer_init(trainer->context, &trainer->buffer, train->buffer_size,
+                                 trainer->size, train->buffer_policy == BASIN__BUFFER_NEWEST,
+                                 is_byte, trainer->low, trainer->high, (uint64_t)train->seed));
+    return trainer->chain_labels != NULL ? label_buffer(trainer) : BASIN_OK;
 }
 
 /* Network, objective, sampler and data must fit each other. */
@@ -221,7 +252,8 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
     if (basin__loss_find(trainer->loss, "label") != NULL &&
         basin_data_describe(trainer->data)->class_count != trainer->energy->condition.class_count)
         return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
-                           "the network takes one of %d classes and %s has %d: set --classes",
+                           "the network has %d classes and %s %d: set --classes, or --logits "
+                           "where they are outputs",
                            trainer->energy->condition.class_count,
                            basin_data_describe(trainer->data)->name,
                            basin_data_describe(trainer->data)->class_count);
@@ -234,6 +266,7 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
     trainer->batches.noise_std = train->data_noise;
     trainer->batches.shift = train->shift;
     trainer->batches.flip = train->flip;
+    trainer->batches.treat = train->treat;
     BASIN_TRY(make_chains(trainer));
     BASIN_TRY(basin__guard_init(trainer));
     return basin__trainer_note(trainer);

@@ -67,6 +67,9 @@ typedef struct basin__clock {
     double (*wall_s)(void); /* since 1970 */
 } basin__clock;
 
+/** Held-out examples whose energy is told in each report. */
+#define BASIN__WATCHED_MAX 256
+
 typedef struct basin__trainer {
     basin_context *context;
     basin__train_config config;
@@ -96,7 +99,8 @@ typedef struct basin__trainer {
     /* scratch of an update */
     float *x, *starts, *chains, *one; /* [batch, size] each, but one: [size]; x: the loss's */
     float *labels;                    /* [batch], the loss's; NULL: it takes none */
-    int32_t *chosen, *ages;           /* [batch] */
+    float *chain_labels;    /* [batch], the loss's: classes that chains run at; NULL: at none */
+    int32_t *chosen, *ages; /* [batch] */
 } basin__trainer;
 
 /** Make a trainer: opens data as configured where none is given, makes energies, plans, buffer. */
@@ -106,6 +110,8 @@ basin_status basin__trainer_create(basin_context *context, const json_t *setting
 void basin__trainer_destroy(basin__trainer *trainer);
 /** Of the chains whose negatives are learned from; 1 where an objective fits exp(−E) itself. */
 basin_temperature basin__trainer_temperature(const basin__trainer *trainer);
+/** The share of chains that run at no class, where others do. */
+double basin__trainer_class_dropout(const basin__trainer *trainer);
 /** Write what a model file says about its training into both energies' metadata. */
 basin_status basin__trainer_note(basin__trainer *trainer);
 

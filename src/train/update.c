@@ -22,11 +22,22 @@ static basin__moment moment_of(const basin__trainer *trainer) {
                            .attempt = (uint16_t)trainer->progress.roll_backs};
 }
 
-/** What is decided of chains at this update: word i of it, and word batch + i, are chain i's. */
+/** What is decided of chains at this update: words i, batch + i and 2 batch + i are chain i's. */
 static basin__draw restart_draw(const basin__moment *moment) {
     return (basin__draw){.seed = moment->seed,
                          .draw = moment->update,
                          .purpose = (uint16_t)(BASIN__PURPOSE_RESTART | moment->attempt << 8)};
+}
+
+/** A fresh chain takes the class of the example beside it, or none for a share of them. */
+static void label_fresh(basin__trainer *trainer, const basin__moment *moment, int64_t i) {
+    basin__draw draw = restart_draw(moment);
+    if (trainer->chain_labels == NULL)
+        return;
+    bool is_hidden = basin__random_unit(&draw, (uint32_t)(2 * trainer->batch + i)) <
+                     basin__trainer_class_dropout(trainer);
+    trainer->chain_labels[i] =
+        is_hidden ? (float)trainer->energy->condition.class_count : trainer->labels[i];
 }
 
 /**
@@ -39,6 +50,7 @@ static void start_fresh(basin__trainer *trainer, const basin__moment *moment, in
     float *start = trainer->starts + i * trainer->size;
     double high = (double)trainer->high, low = (double)trainer->low;
     trainer->ages[i] = 0;
+    label_fresh(trainer, moment, i);
     if (from == BASIN__RESTART_FROM_DATA) {
         memcpy(start, trainer->x + i * trainer->size, (size_t)trainer->size * sizeof(float));
         return;
@@ -68,6 +80,8 @@ static void start_from_buffer(basin__trainer *trainer, const basin__moment *mome
         basin__buffer_get(&trainer->buffer, trainer->chosen[i],
                           trainer->starts + i * trainer->size);
         trainer->ages[i] = trainer->buffer.ages[trainer->chosen[i]];
+        if (trainer->chain_labels != NULL)
+            trainer->chain_labels[i] = (float)trainer->buffer.labels[trainer->chosen[i]];
     }
 }
 
@@ -90,6 +104,7 @@ static basin_status walk_chains(basin__trainer *trainer, const basin__moment *mo
     basin__chain_run run = {.sampler = config->sampler,
                             .options = options,
                             .energy = trainer->energy,
+                            .labels = trainer->chain_labels,
                             .seed = moment->seed,
                             .first_draw =
                                 moment->update * (uint64_t)config->sampler->steps(options),
@@ -229,7 +244,7 @@ static void keep_chains(basin__trainer *trainer, const basin__moment *moment) {
     for (int64_t i = 0; i < trainer->batch; i++)
         trainer->ages[i]++;
     basin__buffer_put(&trainer->buffer, moment, trainer->batch, trainer->chosen, trainer->ages,
-                      trainer->chains, trainer->one);
+                      trainer->chain_labels, trainer->chains, trainer->one);
 }
 
 basin_status basin__trainer_update(basin__trainer *trainer) {

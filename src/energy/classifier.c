@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A classifier read as a joint energy of example and class (Grathwohl et al., 2020): of logits
+ * f(x), whose softmax is p(y | x),
+ *
+ *     E(x, y) = −f(x)[y],    E(x) = −log Σ_y exp f(x)[y],    p(y | x) = exp(E(x) − E(x, y))
+ *
+ * One graph gives both. The label's one-hot vector m is zero where no class is given, and so is
+ * the mask (m − Σm) · 10⁹: E = −lse(f + mask). With a class, all others' mask is −10⁹, and lse of
+ * one number is that number, to the bit.
+ */
+#include "energy/network.h"
+
+#define FAR 1e9 /* below every logit, so that its exponential is zero */
+
+basin_value basin__classifier_energy(basin__build *build, basin_value logits) {
+    basin_graph *graph = build->graph;
+    if (logits == BASIN_NO_VALUE)
+        return logits;
+    basin_shape shape = basin_graph_shape(graph, logits);
+    build->logits = logits;
+    basin_value hot = basin_graph_one_hot(graph, build->label, shape.channels);
+    basin_value any = basin_graph_sum(graph, hot, BASIN_AXIS_CHANNELS);
+    basin_value mask = basin_graph_scale(graph, basin_graph_sub(graph, hot, any), FAR);
+    basin_value sum = basin_graph_log_sum_exp(graph, basin_graph_add(graph, logits, mask));
+    return basin_graph_scale(graph, sum, -1);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What objectives of labelled examples share.
+ */
+#ifndef BASIN_OBJECTIVE_LABELS_H
+#define BASIN_OBJECTIVE_LABELS_H
+
+#include "objective/objective.h"
+
+/** A row of an objective's table: the probability of basin__loss_label. */
+#define BASIN__CLASS_DROPOUT_ROW(at, fallback)                                                     \
+    {                                                                                              \
+        "class-dropout", BASIN__OPTION_FLOAT, at, fallback, 0, 1, NULL, NULL,                      \
+            "Share of examples whose class is hidden from a network that takes one, for guidance"  \
+    }
+
+/**
+ * The example's class; for a share `dropout` of examples, drawn anew each time, "none".
+ * BASIN_NO_VALUE where the network takes no class.
+ */
+basin_value basin__loss_label(basin__loss *loss, double dropout);
+
+/**
+ * −Σ t log softmax(logits) for targets t = (1 − smoothing) at the label and smoothing / K at each
+ * of the K classes (Szegedy et al., 2016, section 7); 0 where the label is "none".
+ */
+basin_value basin__loss_cross_entropy(basin_graph *graph, basin_value logits, basin_value label,
+                                      double smoothing);
+
+#endif
