@@ -52,6 +52,27 @@ expect 2 "did you mean --n-steps?" basin sample --model "$run" --n-stps 3
 expect 2 "--model is missing" basin sample
 expect 1 "no/x.png" basin sample --model "$run" --n 1 --out no/x.png
 
+# sample from a model of noise levels and classes
+check "a model of noise levels and classes is trained" basin train --data strokes --data-count 200 \
+    --image-size 16 --network unet --channels 4,8 --embedding 8 --classes 10 --objective diffusion \
+    --updates 4 --batch 16 --out "$tmp/flow" --quiet
+for sampler in "ode --levels 4" "ode --method rk45 --tolerance-relative 0.1 --tolerance-absolute 0.1" \
+    "predictor-corrector --levels 3 --corrector hmc" "annealed-langevin --levels 2 --level-steps 3" \
+    "ddim --levels 4 --eta 1"; do
+    expect 0 "samples.png: 4 samples" basin sample --model flow --n 4 --classes --sampler $sampler
+done
+check "a class of its own for each sample, and one for all" sh -c '
+    sample() { basin sample --model flow --n 11 --sampler ode --levels 4 --guidance 2 --out "$@"; }
+    sample a.npy --classes && sample b.npy --class 3 && sample c.npy --class 0 &&
+        tail -c 1024 a.npy >a && tail -c 1024 c.npy | cmp a - && ! cmp -s b.npy c.npy'
+expect 0 "8 samples, mean energy" basin sample --model flow --n 8 --sampler mala --noise-level 0.5
+expect 2 "no class is given" basin sample --model flow --sampler ode --guidance 1
+expect 2 "contradict each other" basin sample --model flow --class 1 --classes
+expect 2 "the model takes no class" basin sample --model run --classes
+expect 2 "there is no class 10" basin sample --model flow --class 10
+expect 2 "for samplers that walk at one level" basin sample --model flow --sampler ode --noise-level 1
+expect 2 "the model takes none" basin sample --model run --sampler ode
+
 # score
 check "CSV has a head and a line an example, label before energy" sh -c '
     basin score --model run --data strokes --count 30 --quiet >s.csv &&

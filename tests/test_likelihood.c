@@ -199,6 +199,7 @@ static void test_curvature(void **state) {
                     " \"embedding\": 8, \"energy_form\": \"inner\"}",
                     1, 4);
     check_curvature("conv", "{\"base_channels\": 4}", 8, 1);
+    check_curvature("unet", "{\"channels\": [4, 8], \"classes\": 3, \"embedding\": 8}", 8, 1);
 }
 
 /* A linear energy has no curvature, and a gradient that no example decides. */
