@@ -68,6 +68,8 @@ typedef struct fixture_case {
 #define AT_LEVELS(form, more)                                                                      \
     MLP(", \"noise_conditional\": true, \"energy_form\": \"" form "\"" more)
 
+#define UNET(more) "unet", "{\"channels\": [6, 8], \"embedding\": 8, \"heads\": 2" more "}"
+
 static const fixture_case cases[] = {
     {"cd", MLP(""), "cd", "{}", {1, 1, 1, 2}},
     {"score", MLP(""), "score-matching", "{}", {1, 1, 1, 2}},
@@ -166,6 +168,28 @@ static const fixture_case cases[] = {
      "flow-matching",
      "{}",
      {1, 1, 1, 2}},
+    {"unet", UNET(""), "diffusion", "{}", {1, 8, 8, 1}},
+    {"unet_norm", UNET(", \"norm_groups\": 2"), "diffusion", "{}", {1, 8, 4, 2}},
+    {"unet_attention",
+     UNET(", \"norm_groups\": 2, \"attention\": [1], \"stem_stride\": 1"),
+     "diffusion",
+     "{}",
+     {1, 4, 4, 1}},
+    {"unet_inner",
+     UNET(", \"energy_form\": \"inner\", \"classes\": 3"),
+     "flow-matching",
+     "{}",
+     {1, 4, 8, 1}},
+    {"unet_norm2",
+     UNET(", \"energy_form\": \"norm\", \"activation\": \"softplus\""),
+     "diffusion",
+     "{}",
+     {1, 4, 4, 3}},
+    {"unet_scalar",
+     UNET(", \"energy_form\": \"scalar\", \"norm_groups\": 2"),
+     "diffusion",
+     "{}",
+     {1, 8, 8, 1}},
 };
 
 static const basin__tensor_entry *entry_of(const basin__safetensors *file, const char *name,

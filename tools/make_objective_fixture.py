@@ -56,6 +56,37 @@ class Parameters(dict):
         return F.conv2d(x, weight, bias, stride, padding)
 
 
+def condition_embedding(net, level, label):
+    """Of noise level and class, whichever the network takes; None: neither."""
+    total = None
+    if level is not None:
+        hidden = net.p.linear("embedding.noise.0", torch.log(level) / 4, 8)
+        total = net.p.linear("embedding.noise.2", net.act(hidden), 8)
+    if net.classes:
+        if label is None:
+            label = torch.full((BATCH, 1), net.classes)
+        table = net.p.ask("embedding.class.weight", (net.classes + 1, 8), 1)
+        row = table[label[:, 0].long()]
+        total = row if total is None else total + row
+    return None if total is None else net.act(total)
+
+
+def denoiser_energy(form, s, x, level, network):
+    """E(x, level) of a network of u = x / sqrt(level^2 + s^2), in the forms of energy/denoiser.h."""
+    variance = level**2 + s**2
+    u = x / variance.sqrt()
+    f = network(u)
+    if form == "residual":
+        denoised = s**2 / variance * x + level * s / variance.sqrt() * f
+        return 0.5 * ((x - denoised) / level).square().sum(1)
+    part = {
+        "inner": lambda: (u * f).sum(1),
+        "norm": lambda: 0.5 * f.square().sum(1),
+        "scalar": lambda: f[:, 0],
+    }[form]()
+    return 0.5 * u.square().sum(1) + s / level[:, 0] * part
+
+
 class Mlp:
     """Basin's network mlp, plain or with a noise level and a class."""
 
@@ -65,17 +96,7 @@ class Mlp:
         self.p = Parameters()
 
     def embedding(self, level, label):
-        total = None
-        if level is not None:
-            hidden = self.p.linear("embedding.noise.0", torch.log(level) / 4, 8)
-            total = self.p.linear("embedding.noise.2", self.act(hidden), 8)
-        if self.classes:
-            if label is None:
-                label = torch.full((BATCH, 1), self.classes)
-            table = self.p.ask("embedding.class.weight", (self.classes + 1, 8), 1)
-            row = table[label[:, 0].long()]
-            total = row if total is None else total + row
-        return None if total is None else self.act(total)
+        return condition_embedding(self, level, label)
 
     def layers(self, x, outputs, embedding):
         for i, width in enumerate(self.hidden):
@@ -89,18 +110,9 @@ class Mlp:
         embedding = self.embedding(level, label)
         if level is None:
             return self.layers(x, 1, embedding)[:, 0]
-        s, variance = self.data_std, level**2 + self.data_std**2
-        u = x / variance.sqrt()
-        f = self.layers(u, 1 if self.form == "scalar" else self.size, embedding)
-        if self.form == "residual":
-            denoised = s**2 / variance * x + level * s / variance.sqrt() * f
-            return 0.5 * ((x - denoised) / level).square().sum(1)
-        part = {
-            "inner": lambda: (u * f).sum(1),
-            "norm": lambda: 0.5 * f.square().sum(1),
-            "scalar": lambda: f[:, 0],
-        }[self.form]()
-        return 0.5 * u.square().sum(1) + s / level[:, 0] * part
+        outputs = 1 if self.form == "scalar" else self.size
+        network = lambda u: self.layers(u, outputs, embedding)
+        return denoiser_energy(self.form, self.data_std, x, level, network)
 
 
 class Conv:
@@ -115,6 +127,66 @@ class Conv:
         for i, (outputs, kernel, stride) in enumerate([(2, 3, 1), (2, 4, 2), (4, 3, 1), (4, 4, 2)]):
             x = F.silu(self.p.conv(f"conv.{2 * i}", x, outputs, kernel, stride, 1))
         return self.p.linear("fc.2", x.mean((2, 3)), 1)[:, 0]
+
+
+class Unet:
+    """Basin's network unet of two levels, 6 and 8 channels wide."""
+
+    WIDTHS = (6, 8)
+
+    def __init__(self, height, width, channels, form="residual", stem=2, norm=0, attention=(),
+                 classes=0, activation="silu"):
+        self.shape, self.size = (height, width, channels), height * width * channels
+        self.form, self.stem, self.norm, self.attention = form, stem, norm, attention
+        self.classes, self.data_std, self.act = classes, 0.5, ACTIVATIONS[activation]
+        self.p = Parameters()
+
+    def group_norm(self, name, x):
+        if not self.norm:
+            return x
+        channels = x.shape[1]
+        weight = self.p.ask(f"{name}.weight", (channels,), 4)
+        return F.group_norm(x, self.norm, weight, self.p.ask(f"{name}.bias", (channels,), 4))
+
+    def attend(self, name, x):
+        n, c, h, w = x.shape
+        qkv = self.p.conv(f"{name}.qkv", self.group_norm(f"{name}.norm", x), 3 * c, 1, 1, 0)
+        q, k, v = (part.reshape(n, 2, c // 2, h * w).transpose(2, 3) for part in qkv.chunk(3, 1))
+        weights = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(c // 2), dim=3)
+        y = (weights @ v).transpose(2, 3).reshape(n, c, h, w)
+        return x + self.p.conv(f"{name}.proj", y, c, 1, 1, 0)
+
+    def block(self, name, level, x):
+        h = self.act(self.group_norm(f"{name}.norm.0", x))
+        h = self.p.conv(f"{name}.0", h, x.shape[1], 3, 1, 1)
+        h = h + self.p.linear(f"{name}.condition", self.embedding, x.shape[1])[:, :, None, None]
+        h = self.act(self.group_norm(f"{name}.norm.1", h))
+        x = x + self.p.conv(f"{name}.1", h, x.shape[1], 3, 1, 1)
+        return self.attend(f"{name}.attention", x) if level in self.attention else x
+
+    def up(self, name, x, outputs):
+        inputs = x.shape[1]
+        weight = self.p.ask(f"{name}.weight", (inputs, outputs, 4, 4), 4 * inputs)
+        bias = self.p.ask(f"{name}.bias", (outputs,), 4 * inputs)
+        return F.conv_transpose2d(x, weight, bias, 2, 1)
+
+    def network(self, u):
+        x = u.reshape(-1, *self.shape).permute(0, 3, 1, 2)
+        image = x.shape[1]
+        x = self.p.conv("stem", x, self.WIDTHS[0], 4 if self.stem == 2 else 3, self.stem, 1)
+        beside = x = self.block("down.0.0", 0, x)
+        x = self.p.conv("down.0.half", x, self.WIDTHS[1], 4, 2, 1)
+        x = self.block("middle.1.1", 1, self.block("middle.1.0", 1, x))
+        x = self.block("up.0.0", 0, self.up("up.0.double", x, self.WIDTHS[0]) + beside)
+        x = self.act(self.group_norm("norm", x))
+        if self.form == "scalar":
+            return self.p.linear("head", x.sum((2, 3)), 1)
+        x = self.up("head", x, image) if self.stem == 2 else self.p.conv("head", x, image, 3, 1, 1)
+        return x.permute(0, 2, 3, 1).reshape(BATCH, -1)
+
+    def __call__(self, x, level, label=None):
+        self.embedding = condition_embedding(self, level, label)
+        return denoiser_energy(self.form, self.data_std, x, level, self.network)
 
 
 class Sources(dict):
@@ -312,6 +384,12 @@ CASES = {
     ),
     "flow_norm": lambda: (Mlp(2, form="norm"), flow, {"low": 0.1, "high": 0.9}),
     "flow_scalar": lambda: (Mlp(2, form="scalar", data_std=0.6), flow, {}),
+    "unet": lambda: (Unet(8, 8, 1), diffusion, {}),
+    "unet_norm": lambda: (Unet(8, 4, 2, norm=2), diffusion, {}),
+    "unet_attention": lambda: (Unet(4, 4, 1, norm=2, attention=(1,), stem=1), diffusion, {}),
+    "unet_inner": lambda: (Unet(4, 8, 1, form="inner", classes=3), flow, {}),
+    "unet_norm2": lambda: (Unet(4, 4, 3, form="norm", activation="softplus"), diffusion, {}),
+    "unet_scalar": lambda: (Unet(8, 8, 1, form="scalar", norm=2), diffusion, {}),
 }
 
 
