@@ -195,6 +195,35 @@ static basin_status fill(basin_data *data, const float *x, const int *labels) {
     return BASIN_OK;
 }
 
+typedef struct density_task {
+    const basin_data *data;
+    double noise_std;
+    const float *x;
+    double *log_density;
+} density_task;
+
+static void find_density(void *user, int64_t index, int worker) {
+    const density_task *task = user;
+    (void)worker;
+    task->log_density[index] =
+        task->data->def->log_density(task->x + index * task->data->value_count, task->noise_std);
+}
+
+basin_status basin_data_log_density(const basin_data *data, double noise_std, int64_t n,
+                                    const float *x, double *log_density) {
+    density_task task = {data, noise_std, x, log_density};
+    if (!data->def || !data->def->log_density)
+        return basin__fail(data->context, BASIN_ERROR_UNSUPPORTED,
+                           "the density of '%s' is not known: only the built-in points have one",
+                           data->name);
+    if (!(noise_std >= 0 && noise_std < 1e6) || (noise_std > 0 && noise_std < 0.01))
+        return basin__fail(data->context, BASIN_ERROR_ARGUMENT,
+                           "noise of %g on '%s': expected 0, or 0.01 and more", noise_std,
+                           data->name);
+    basin__parallel(data->context, n, find_density, &task);
+    return BASIN_OK;
+}
+
 basin_status basin_data_from_memory(basin_context *context, const char *name, int64_t count,
                                     int height, int width, int channels, bool is_image,
                                     const float *x, const int *labels, basin_data **out) {

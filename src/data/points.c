@@ -7,6 +7,7 @@
  * (Grathwohl et al., FFJORD, ICLR 2019, section 5.1), each at a scale that
  * fills the box. A label is the part of the density that a point came from.
  */
+#include "data/density.h"
 #include "data/random.h"
 #include "data/set.h"
 #include <math.h>
@@ -113,6 +114,7 @@ static int pinwheel(basin__random *random, int part, float *x) {
         .describe = describe_##identifier,                                                         \
         .draw = draw_##identifier,                                                                 \
         .label = label_##identifier,                                                               \
+        .log_density = basin__density_##identifier,                                                \
     };
 
 POINT_SET(two_moons, "two-moons", 2, "points on two half circles that reach into each other")

@@ -49,6 +49,8 @@ typedef struct basin__data_def {
     int (*draw)(const basin_data *data, uint64_t stream, int64_t index, float *x);
     /** The label alone, the same as `draw` gives. NULL: there are none. */
     int (*label)(uint64_t stream, int64_t index);
+    /** Log density of examples plus Gaussian noise. NULL: not known. */
+    double (*log_density)(const float *x, double noise_std);
 } basin__data_def;
 
 #define BASIN__BUILT_IN_SIDE_MIN 8
