@@ -34,8 +34,8 @@ static double normal(uint64_t *state) {
 /* ---- densities ---- */
 
 #define LOW (-6.0)
-#define CELLS 24 /* of width 0.5 along each axis: the checkerboard's edges lie between cells */
-#define FINE 16  /* midpoints along a cell's side */
+#define CELLS 24    /* of width 0.5 along each axis: the checkerboard's edges lie between cells */
+#define FINE_MOST 8 /* midpoints along a cell's side; with noise, 5 */
 #define DRAWS 400000
 #define SEEN_LEAST 20 /* expected draws of a cell that counts by itself */
 
