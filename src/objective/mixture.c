@@ -18,7 +18,7 @@
 #include <math.h>
 
 #define EXAMPLES_MAX 20000
-#define NUMBERS_MAX 8000000 /* of all examples that are looked at: 32 MB */
+#define NUMBERS_MAX 4000000 /* of all examples that are looked at: 16 MB */
 #define ROUNDS_MAX 100
 #define TOLERANCE 1e-5 /* nats an example: smaller gains end the fit */
 #define FLOOR 1e-3
@@ -226,9 +226,9 @@ static void start(const fit *with) {
 }
 
 static void run_rounds(const fit *with) {
-    start(with);
-    double before = expect(with);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    start(with); /* of a single Gaussian this is all */
+    double before = with->mixture->count > 1 ? expect(with) : 0;
+    for (int round = 0; with->mixture->count > 1 && round < ROUNDS_MAX; round++) {
         maximise(with);
         const double now = expect(with);
         if (fabs(now - before) < TOLERANCE)
