@@ -4,8 +4,7 @@
  *
  * Ink is 0 for paper and 1 for the darkest line, whatever the set's range. An image that is cut
  * and put together again may by chance be a legal one (the upper half of a 7 on the lower half of a
- * 9), so each kind says how wrecked its image is, as a number that is 1 where it surely is; of up
- * to TRIES images the first such one is taken that has about the data's ink, else the most wrecked.
+ * 9), so each kind says how wrecked its image is, as a number that is 1 where it surely is:
  *
  *     joined-halves, thirds   lines do not meet at the seams
  *     overlaid                both images show: neither lies within the other's lines
@@ -13,18 +12,26 @@
  *     holes                   40 to 70 % of the ink is gone
  *     warped                  much of the ink has moved, and nearly all is still there
  *
+ * Besides, no example may be near: with x an image of about 14 × 14 means of ink, brought to length
+ * 1, the largest x·y over REFERENCES examples y is to be below what all but 4 % of the examples
+ * have among the others. Of up to TRIES images the first that meets both and has about the data's
+ * ink is taken, else the most wrecked.
+ *
  * Smooth displacements are those of Simard, Steinkraus and Platt (ICDAR 2003), far stronger.
  */
 #include "data/wreck.h"
 #include "data/pen.h"
 #include "data/random.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PI 3.14159265358979323846
-#define TRIES 16
-#define MEASURED 1000 /* examples whose ink is measured */
-#define BLUR_MAX 32   /* the blur's reach, pixels */
+#define TRIES 24
+#define TRIES_FROM_FIRST 6 /* those that start from the wreck's own example */
+#define REFERENCES 2048    /* examples that a wreck is held against */
+#define POOLED_SIDE 14     /* about, of what is compared */
+#define BLUR_MAX 32        /* the blur's reach, pixels */
 #define SCRATCH_IMAGES 5
 
 struct basin__wrecker {
@@ -39,13 +46,18 @@ struct basin__wrecker {
     const unsigned char *groups; /* by class: those alike share one; NULL: all differ */
     double ink;                  /* mean of all values */
     double unit;                 /* pixels for one of an image of 28 × 28 */
+    int pool, rows, columns;     /* side of a mean's square; means */
+    int pooled_count;            /* rows × columns */
+    int64_t reference_count;
+    float *references; /* [pooled_count, reference_count] */
+    double nearest;    /* how near most examples have another */
 };
 
 /** What one wreck is made with. */
 typedef struct bench {
     const basin__wrecker *from;
     basin__random *random;
-    int64_t number;
+    int64_t first;        /* the example to start from */
     float *a, *b, *c, *d; /* images' ink */
 } bench;
 
@@ -75,11 +87,43 @@ static double sum_of(const float *x, int64_t size) {
     return sum;
 }
 
+/** Means of squares of ink over all channels, as a vector of length 1. */
+static void pool(const basin__wrecker *from, const float *x, float *pooled) {
+    const basin_data_info *info = from->info;
+    int64_t row = (int64_t)info->width * info->channels;
+    double square = 0;
+    memset(pooled, 0, (size_t)from->pooled_count * sizeof(float));
+    for (int y = 0; y < info->height; y++)
+        for (int64_t i = 0; i < row; i++)
+            pooled[y / from->pool * from->columns + i / info->channels / from->pool] +=
+                x[y * row + i];
+    for (int k = 0; k < from->pooled_count; k++)
+        square += (double)pooled[k] * (double)pooled[k];
+    float scale = square > 0 ? (float)(1 / sqrt(square)) : 0;
+    for (int k = 0; k < from->pooled_count; k++)
+        pooled[k] *= scale;
+}
+
+/** The cosine to the nearest reference but `left_out`; `sums` [reference_count] is scratch. */
+static double nearness(const basin__wrecker *from, const float *pooled, int64_t left_out,
+                       float *sums) {
+    int64_t n = from->reference_count;
+    float best = 0;
+    memset(sums, 0, (size_t)n * sizeof(float));
+    for (int k = 0; k < from->pooled_count; k++) {
+        const float *reference = from->references + k * n;
+        float mean = pooled[k];
+        for (int64_t i = 0; i < n && mean > 0; i++)
+            sums[i] += mean * reference[i];
+    }
+    for (int64_t i = 0; i < n; i++)
+        best = i != left_out && sums[i] > best ? sums[i] : best;
+    return (double)best;
+}
+
 static int64_t draw_index(const bench *at, int64_t count) {
     return (int64_t)basin__uniform(at->random, 0, (double)count) % count;
 }
-
-static int64_t first_example(const bench *at) { return at->number % at->from->info->count; }
 
 static int group_of(const basin__wrecker *from, int label) {
     return from->groups && label >= 0 ? from->groups[label] : label;
@@ -178,6 +222,12 @@ static double change(const float *a, const float *b, int64_t size) {
     return total > 0 ? difference / total : 0;
 }
 
+/** 1 where ink is within 0.3 and 1.6 times the data's mean, and less the farther off. */
+static double ink_fit(const basin__wrecker *wrecker, const float *x) {
+    double ratio = sum_of(x, wrecker->size) / (double)wrecker->size / fmax(wrecker->ink, 1e-9);
+    return ratio < 0.3 ? ratio / 0.3 : ratio > 1.6 ? 1.6 / ratio : 1;
+}
+
 /* ---- halves and thirds ---- */
 
 /**
@@ -224,6 +274,12 @@ static double ink_of_band(const basin_data_info *info, bool is_rows, int start, 
     return sum;
 }
 
+/** To either side, by more than a line's width, so that no line runs on by chance. */
+static int draw_shift(const bench *at) {
+    int shift = (int)lround(basin__uniform(at->random, 2.5, 6.5) * at->from->unit);
+    return basin__random_below(at->random, 2) == 0 ? shift : -shift;
+}
+
 /** Bands of `count` images of different classes, one after the other. */
 static double join(const bench *at, bool is_rows, int count, float *out) {
     const basin_data_info *info = at->from->info;
@@ -234,13 +290,11 @@ static double join(const bench *at, bool is_rows, int count, float *out) {
     int taken[3];
     double worst = 1, share = at->from->ink * (double)at->from->size / count;
     for (int i = 0; i < count; i++) {
-        int64_t index = i == 0 ? first_example(at) : draw_other_class(at, taken, i);
+        int64_t index = i == 0 ? at->first : draw_other_class(at, taken, i);
         if (i == 0)
             taken[0] = basin_data_label(at->from->inside, index);
         int start = length * i / count, end = length * (i + 1) / count;
-        int shift = i == 0 || info->channels > 1
-                        ? 0
-                        : (int)lround(basin__uniform(at->random, -4, 4) * at->from->unit);
+        int shift = i == 0 || info->channels > 1 ? 0 : draw_shift(at);
         get_ink(at->from->inside, index, at->a);
         move(info, at->a, is_rows ? 0 : shift, is_rows ? shift : 0, at->b);
         copy_band(info, is_rows, start, end, at->b, out);
@@ -249,7 +303,7 @@ static double join(const bench *at, bool is_rows, int count, float *out) {
             const float *seam = out + start * along_step;
             double fit = misfit(seam - along_step, seam, across, is_rows ? info->channels : row,
                                 info->channels);
-            worst = fmin(worst, fit / 0.7);
+            worst = fmin(worst, fit / 0.85);
         }
     }
     return worst;
@@ -314,7 +368,7 @@ static int patch_sides(const basin_data_info *info, int sides[4]) {
 static double make_shuffled(const bench *at, float *out) {
     int sides[4], order[BASIN__PATCHES_MAX];
     int side = sides[basin__random_below(at->random, patch_sides(at->from->info, sides))];
-    get_ink(at->from->inside, first_example(at), at->a);
+    get_ink(at->from->inside, at->first, at->a);
     basin__patches_shuffle(at->from->info, side, below_random, at->random, order, at->a, out);
     return change(at->a, out, at->from->size) / 0.5;
 }
@@ -341,19 +395,20 @@ static double uncovered(const basin_data_info *info, const float *a, const float
 
 static double make_overlaid(const bench *at, float *out) {
     const basin__wrecker *from = at->from;
-    int64_t first = first_example(at);
-    int taken[2] = {basin_data_label(from->inside, first)};
+    int taken[2] = {basin_data_label(from->inside, at->first)};
     int64_t second = draw_other_class(at, taken, 1);
     int most = from->info->channels > 1 ? 0 : (int)lround(3 * from->unit);
     int down = basin__random_below(at->random, 2 * most + 1) - most;
     int right = basin__random_below(at->random, 2 * most + 1) - most;
-    get_ink(from->inside, first, at->a);
+    get_ink(from->inside, at->first, at->a);
     get_ink(from->inside, second, at->c);
     move(from->info, at->c, down, right, at->b);
     for (int64_t i = 0; i < from->size; i++)
         out[i] = fmaxf(at->a[i], at->b[i]);
+    if (ink_fit(from, out) < 0.8)
+        return 0.5; /* not worth the look */
     double shown = fmin(uncovered(from->info, at->a, at->b), uncovered(from->info, at->b, at->a));
-    return shown / (from->groups ? 0.2 : 0.4);
+    return shown / (from->groups ? 0.3 : 0.45);
 }
 
 /* ---- holes ---- */
@@ -379,12 +434,13 @@ static double make_holes(const bench *at, float *out) {
     const basin__wrecker *from = at->from;
     const basin_data_info *info = from->info;
     int64_t size = from->size, area = size / info->channels;
-    get_ink(from->inside, first_example(at), at->a);
+    get_ink(from->inside, at->first, at->a);
     memcpy(out, at->a, (size_t)size * sizeof(float));
     double total = sum_of(out, size), wanted = basin__uniform(at->random, 0.45, 0.65);
-    /* A hole takes a fourth to an eighth of what is to go, if it lies on ink alone. */
-    double holes = basin__uniform(at->random, 4, 8);
-    double radius = fmax(sqrt(total / info->channels * wanted / (PI * holes)), 1.2 * from->unit);
+    /* Few and large, or the eye fills them; lines cover about half of what a hole takes. */
+    double holes = basin__uniform(at->random, 1.5, 4);
+    double radius = sqrt(2 * total / info->channels * wanted / (PI * holes));
+    radius = fmax(radius, 2.2 * from->unit);
     for (int tries = 0; sum_of(out, size) > (1 - wanted) * total && tries < 4000; tries++) {
         int64_t i = draw_index(at, area);
         if ((double)out[i * info->channels] < 0.25)
@@ -393,7 +449,8 @@ static double make_holes(const bench *at, float *out) {
                  radius * basin__uniform(at->random, 0.8, 1.3), out);
     }
     double gone = total > 0 ? 1 - sum_of(out, size) / total : 0;
-    return gone >= 0.4 && gone <= 0.7 ? 1 : 0;
+    double left = sum_of(out, size) / (from->ink * (double)size);
+    return gone >= 0.4 && gone <= 0.7 ? left / 0.45 : 0;
 }
 
 /* ---- scribbles ---- */
@@ -429,7 +486,7 @@ static double make_scribbles(const bench *at, float *out) {
     basin__pen_point points[WALK_MAX];
     int side = from->info->width, strokes = 2 + basin__random_below(at->random, STROKES_MAX - 2);
     int length = 45 + basin__random_below(at->random, 30), count = 0;
-    get_ink(from->inside, first_example(at), at->a);
+    get_ink(from->inside, at->first, at->a);
     double ink = sum_of(at->a, from->size), darkest = 0;
     for (int64_t i = 0; i < from->size; i++)
         darkest = fmax(darkest, (double)at->a[i]);
@@ -450,12 +507,12 @@ static double make_scribbles(const bench *at, float *out) {
 enum { MIRROR = 1, UPSIDE_DOWN = 2, HALF_TURN = 4 };
 
 /**
- * 0, 1 and 8 stay what they are; 2 and 5 become each other; 3 upside down is a 3, and a 6 turned
- * by half a 9.
+ * 0, 1 and 8 stay what they are; 2 and 5 become each other; 3 upside down is a 3; a 6 turned by
+ * half is a 9, and a 7 may look like a 2.
  */
 static const unsigned char digit_flips[10] = {
     [3] = MIRROR | HALF_TURN,   [4] = MIRROR | UPSIDE_DOWN | HALF_TURN,
-    [6] = MIRROR | UPSIDE_DOWN, [7] = MIRROR | UPSIDE_DOWN | HALF_TURN,
+    [6] = MIRROR | UPSIDE_DOWN, [7] = MIRROR | UPSIDE_DOWN,
     [9] = MIRROR | UPSIDE_DOWN,
 };
 
@@ -471,7 +528,7 @@ static const unsigned char garment_groups[10] = {0, 1, 0, 0, 0, 2, 0, 2, 3, 2};
 /** An example whose class has a legal flip: the first one's neighbours are tried in turn. */
 static int64_t find_flippable(const bench *at) {
     const basin__wrecker *from = at->from;
-    int64_t n = from->info->count, index = first_example(at);
+    int64_t n = from->info->count, index = at->first;
     for (int64_t i = 0; i < n; i++, index = draw_index(at, n)) {
         int label = basin_data_label(from->inside, index);
         if (label >= 0 && from->flips[label] != 0)
@@ -519,7 +576,7 @@ static double make_noise(const bench *at, float *out) {
     const basin_data_info *info = from->info;
     int64_t area = from->size / info->channels;
     double blur = from->unit * basin__uniform(at->random, 1, 2.4);
-    get_ink(from->inside, first_example(at), at->a);
+    get_ink(from->inside, at->first, at->a);
     for (int c = 0; c < info->channels; c++) {
         double ink = 0, peak = 0, low = -30, high = 10;
         for (int64_t i = c; i < from->size; i += info->channels) {
@@ -596,7 +653,7 @@ static void draw_displacement(const bench *at, float *down, float *right) {
 static double make_warped(const bench *at, float *out) {
     const basin_data_info *info = at->from->info;
     float *down = at->b, *right = at->d;
-    get_ink(at->from->inside, first_example(at), at->a);
+    get_ink(at->from->inside, at->first, at->a);
     draw_displacement(at, down, right);
     for (int y = 0; y < info->height; y++)
         for (int x = 0; x < info->width; x++) {
@@ -674,18 +731,51 @@ static void count_labels(basin__wrecker *wrecker) {
     }
 }
 
-static basin_status measure_ink(basin__wrecker *wrecker) {
-    int64_t n = wrecker->info->count, step = n > MEASURED ? n / MEASURED : 1, count = 0;
-    float *x = basin__alloc_array(wrecker->context, (size_t)wrecker->size, sizeof(float));
-    if (!x)
-        return BASIN_ERROR_MEMORY;
-    for (int64_t i = 0; i < n; i += step, count++) {
-        get_ink(wrecker->inside, i, x);
-        wrecker->ink += sum_of(x, wrecker->size) / (double)wrecker->size;
+static int by_size(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/** Mean ink, references, and how near 96 % of these have another. */
+static void measure(basin__wrecker *wrecker, float *x, float *pooled, float *sums, float *nearest) {
+    int64_t n = wrecker->reference_count, apart = wrecker->info->count / n;
+    for (int64_t i = 0; i < n; i++) {
+        get_ink(wrecker->inside, i * apart, x);
+        wrecker->ink += sum_of(x, wrecker->size) / (double)(wrecker->size * n);
+        pool(wrecker, x, pooled);
+        for (int k = 0; k < wrecker->pooled_count; k++)
+            wrecker->references[k * n + i] = pooled[k];
     }
-    wrecker->ink /= (double)count;
-    basin__free(wrecker->context, x);
-    return BASIN_OK;
+    int64_t asked = n < 256 ? n : 256;
+    for (int64_t i = 0; i < asked; i++) {
+        for (int k = 0; k < wrecker->pooled_count; k++)
+            pooled[k] = wrecker->references[k * n + i];
+        nearest[i] = (float)nearness(wrecker, pooled, i, sums);
+    }
+    qsort(nearest, (size_t)asked, sizeof(float), by_size);
+    wrecker->nearest = asked < 16 ? 1 : (double)nearest[asked / 25];
+}
+
+static basin_status learn(basin__wrecker *wrecker) {
+    const basin_data_info *info = wrecker->info;
+    int longer = info->height > info->width ? info->height : info->width;
+    wrecker->pool = (longer + POOLED_SIDE / 2) / POOLED_SIDE;
+    wrecker->pool = wrecker->pool < 1 ? 1 : wrecker->pool;
+    wrecker->rows = (info->height + wrecker->pool - 1) / wrecker->pool;
+    wrecker->columns = (info->width + wrecker->pool - 1) / wrecker->pool;
+    wrecker->pooled_count = wrecker->rows * wrecker->columns;
+    wrecker->reference_count = info->count < REFERENCES ? info->count : REFERENCES;
+    basin_context *context = wrecker->context;
+    size_t pooled = (size_t)wrecker->pooled_count, n = (size_t)wrecker->reference_count;
+    float *x = basin__alloc_array(context, (size_t)wrecker->size + pooled + 2 * n, sizeof(float));
+    wrecker->references = basin__alloc_array(context, pooled * n, sizeof(float));
+    bool is_made = x && wrecker->references;
+    if (is_made) {
+        float *means = x + wrecker->size;
+        measure(wrecker, x, means, means + pooled, means + pooled + n);
+    }
+    basin__free(context, x);
+    return is_made ? BASIN_OK : BASIN_ERROR_MEMORY;
 }
 
 basin_status basin__wrecker_create(basin_context *context, const basin_data *inside,
@@ -709,7 +799,7 @@ basin_status basin__wrecker_create(basin_context *context, const basin_data *ins
                                 .unit = sqrt((double)info->height * info->width) / 28};
     know_classes(wrecker);
     count_labels(wrecker);
-    basin_status status = measure_ink(wrecker);
+    basin_status status = learn(wrecker);
     if (status != BASIN_OK) {
         basin__wrecker_destroy(wrecker);
         return status;
@@ -719,8 +809,10 @@ basin_status basin__wrecker_create(basin_context *context, const basin_data *ins
 }
 
 void basin__wrecker_destroy(basin__wrecker *wrecker) {
-    if (wrecker)
-        basin__free(wrecker->context, wrecker);
+    if (!wrecker)
+        return;
+    basin__free(wrecker->context, wrecker->references);
+    basin__free(wrecker->context, wrecker);
 }
 
 const char *basin__wreck_obstacle(const basin__wrecker *wrecker, int kind) {
@@ -744,25 +836,35 @@ const char *basin__wreck_obstacle(const basin__wrecker *wrecker, int kind) {
 }
 
 int64_t basin__wreck_scratch(const basin__wrecker *wrecker) {
-    return SCRATCH_IMAGES * wrecker->size;
+    return SCRATCH_IMAGES * wrecker->size + wrecker->pooled_count + wrecker->reference_count;
 }
 
-/** 1 where ink is within 0.3 and 1.6 times the data's mean, and less the farther off. */
-static double ink_fit(const basin__wrecker *wrecker, const float *x) {
-    double ratio = sum_of(x, wrecker->size) / (double)wrecker->size / fmax(wrecker->ink, 1e-9);
-    return ratio < 0.3 ? ratio / 0.3 : ratio > 1.6 ? 1.6 / ratio : 1;
+/** 1 where no example is as near as most examples have one, and less the nearer. */
+static double strangeness(const basin__wrecker *wrecker, const float *x, float *scratch) {
+    pool(wrecker, x, scratch);
+    double near = nearness(wrecker, scratch, -1, scratch + wrecker->pooled_count);
+    return fmin((1 - near) / fmax(1 - wrecker->nearest, 1e-9), 1);
 }
 
 void basin__wreck_draw(const basin__wrecker *wrecker, int kind, int64_t number, float *x,
                        float *scratch) {
-    int64_t size = wrecker->size;
+    int64_t size = wrecker->size, n = wrecker->info->count;
     basin__random random = basin__random_start(wrecker->stream, number, (uint64_t)kind);
-    bench at = {wrecker,           &random, number, scratch, scratch + size, scratch + 2 * size,
-                scratch + 3 * size};
     float *tried = scratch + 4 * size;
     double best = -1;
     for (int i = 0; i < TRIES && best < 1; i++) {
+        bench at = {.from = wrecker,
+                    .random = &random,
+                    .first = number % n,
+                    .a = scratch,
+                    .b = scratch + size,
+                    .c = scratch + 2 * size,
+                    .d = scratch + 3 * size};
+        if (i >= TRIES_FROM_FIRST)
+            at.first = draw_index(&at, n);
         double score = fmin(kinds[kind].make(&at, tried), 1) * ink_fit(wrecker, tried);
+        if (score > best) /* what is left can but lower it */
+            score *= strangeness(wrecker, tried, tried + size);
         if (score > best) {
             memcpy(x, tried, (size_t)size * sizeof(float));
             best = score;

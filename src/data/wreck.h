@@ -44,7 +44,8 @@ int64_t basin__wreck_scratch(const basin__wrecker *wrecker);
 /**
  * Draw wreck `number` of a kind, in the inside set's range: a pure function of the inside set, the
  * stream, kind and number. Where a kind starts from an example, it is that of the same number (from
- * 0 again where the examples end). Thread-safe, each thread with scratch of its own.
+ * 0 again where the examples end), unless it cannot be wrecked well enough. Thread-safe, each
+ * thread with scratch of its own.
  */
 void basin__wreck_draw(const basin__wrecker *wrecker, int kind, int64_t number, float *x,
                        float *scratch);
