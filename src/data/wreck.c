@@ -420,8 +420,11 @@ static void cut_hole(const bench *at, double y, double x, double radius, float *
     double stretch = exp(basin__uniform(at->random, -0.4, 0.4));
     double tall = is_disc ? radius : 0.89 * radius * stretch;
     double wide = is_disc ? radius : 0.89 * radius / stretch;
-    for (int row = 0; row < info->height; row++)
-        for (int column = 0; column < info->width; column++) {
+    int top = (int)fmax(floor(y - tall), 0), left = (int)fmax(floor(x - wide), 0);
+    int bottom = (int)fmin(ceil(y + tall), info->height - 1);
+    int right = (int)fmin(ceil(x + wide), info->width - 1);
+    for (int row = top; row <= bottom; row++)
+        for (int column = left; column <= right; column++) {
             double dy = fabs(row - y), dx = fabs(column - x);
             double depth = is_disc ? radius - hypot(dy, dx) : fmin(tall - dy, wide - dx);
             float kept = (float)fmin(fmax(0.5 - depth, 0), 1);
