@@ -253,7 +253,7 @@ const basin__data_def basin__data_with_wrecks = {
 #define WRECK(symbol, kind, text)                                                                  \
     const basin__data_def basin__data_wreck_##symbol = {                                           \
         .name = "wreck-" kind,                                                                     \
-        .help = "wreck-" kind ":SET: " text,                                                       \
+        .help = text "; wreck-" kind ":SET",                                                       \
         .make = make_kind,                                                                         \
     };
 
