@@ -21,10 +21,13 @@ static int set_up(void **state) {
     bench *at = test_calloc(1, sizeof(*at));
     if (basin_context_create(NULL, &at->context) != BASIN_OK)
         return -1;
+    int labels[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        labels[i] = i % 3;
     for (int i = 0; i < COUNT * SIZE; i++)
         at->x[i] = (float)(i % SIZE) / (float)SIZE + (float)(i / SIZE) / (float)(2 * SIZE * COUNT);
     *state = at;
-    return basin_data_from_memory(at->context, "steps", COUNT, SIDE, SIDE, 1, true, at->x, NULL,
+    return basin_data_from_memory(at->context, "steps", COUNT, SIDE, SIDE, 1, true, at->x, labels,
                                   &at->inside) == BASIN_OK
                ? 0
                : -1;
@@ -64,6 +67,8 @@ static void test_seed(void **state) {
     bench *at = *state;
     for (int kind = 0; kind < basin__outside_count(); kind++) {
         const char *name = basin__outside_name(kind);
+        if (strcmp(name, "flips") == 0) /* is known of digits and garments */
+            continue;
         bool is_fixed = strcmp(name, "inverted") == 0 || strcmp(name, "rotated") == 0;
         make(at, name, at->inside, 1, a);
         make(at, name, at->inside, 1, b);
@@ -161,7 +166,7 @@ static void test_points(void **state) {
     for (int kind = 0; kind < basin__outside_count(); kind++) {
         const char *name = basin__outside_name(kind);
         basin_status status = basin__outside_make(at->context, kind, points, 20, 0, &out);
-        bool is_noise = strstr(name, "noise") != NULL;
+        bool is_noise = strcmp(name, "uniform-noise") == 0 || strcmp(name, "gaussian-noise") == 0;
         assert_int_equal(status, is_noise ? BASIN_OK : BASIN_ERROR_UNSUPPORTED);
         if (is_noise)
             assert_int_equal(basin_data_describe(out)->count, 20);

@@ -8,6 +8,10 @@
  *   a path to an IDX, CIFAR binary, .npy file (plain or .gz), or to a folder (tree) of PNGs
  *   strokes, shapes                           built-in images, made from a seed
  *   two-moons, eight-gaussians, …             built-in points
+ *   with-wrecks:<set>[:split]                 an image set's examples and, after every three of
+ *                                             them, an image of none of its classes, labelled as
+ *                                             one class more, "none of these"
+ *   wreck-<kind>:<set>[:split]                such images of one kind alone, as many as examples
  * Splits: "train" (all training examples but the last 10,000, where a set has more than 20,000;
  * else all but the last tenth), "valid" (those held out), "test", "all-train" (train and valid).
  * Without a split, training verbs take "train" and the others "test". A path has no test examples
@@ -45,7 +49,7 @@ typedef struct basin_data_options {
     /** Examples in a split of a built-in set; 0: 60000 train, 10000 valid, test. All-train has
      * train's and valid's. */
     int64_t built_in_count;
-    uint64_t seed;  /**< of built-in sets; splits use disjoint streams */
+    uint64_t seed;  /**< of built-in sets and wrecks; splits use disjoint streams */
     int image_size; /**< side of built-in images, 8 to 64; 0: 28 */
 } basin_data_options;
 

@@ -5,12 +5,14 @@
  * A name on the list comes first, so that a stray folder called "strokes" in
  * the working folder changes nothing ("./strokes" is that folder). Any other
  * text is a path, read by the first format that accepts it. A split is what
- * follows the last colon, so paths may have colons of their own.
+ * follows the last colon, so paths may have colons of their own. A set that is
+ * made from another has its name and a colon in front of the other's.
  */
 #include "base/file.h"
 #include "base/number.h"
 #include "data/random.h"
 #include "data/set.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -147,6 +149,10 @@ static basin_status find_def(basin_context *context, wanted *w) {
     for (int i = 0; i < basin__data_count; i++)
         if (!basin__datas[i]->accepts && strcmp(basin__datas[i]->name, w->name) == 0)
             w->def = basin__datas[i];
+    if (w->def && w->def->make)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "'%s' is made from another set; name it, as in '%s:mnist'", w->name,
+                           w->name);
     if (w->def)
         return BASIN_OK;
     bool is_folder = basin__path_is_folder(w->name);
@@ -242,17 +248,8 @@ static basin_status open_set(basin_data *data, const basin_data_options *options
     return data->name ? BASIN_OK : BASIN_ERROR_MEMORY;
 }
 
-basin_status basin_data_open(basin_context *context, const char *specification,
-                             const basin_data_options *options, basin_data **out) {
-    basin_data_options defaults;
-    *out = NULL;
-    if (!options) {
-        basin_data_options_init(&defaults);
-        options = &defaults;
-    }
-    if (options->size != sizeof(*options) || options->count_max < 0 || options->built_in_count < 0)
-        return basin__fail(context, BASIN_ERROR_ARGUMENT,
-                           "data options: not set by basin_data_options_init, or a negative count");
+static basin_status open_plain(basin_context *context, const char *specification,
+                               const basin_data_options *options, basin_data **out) {
     wanted w = {.name = basin__strdup(context, specification)};
     basin_data *data = basin__alloc(context, sizeof(*data));
     basin_status status = BASIN_ERROR_MEMORY;
@@ -267,4 +264,72 @@ basin_status basin_data_open(basin_context *context, const char *specification,
     }
     *out = data;
     return BASIN_OK;
+}
+
+/* ---- sets made from another ---- */
+
+/**
+ * Whether `text` is "<a made set's name>:…"; *def is its kind, *rest the other set. What has such a
+ * name's first word and is none ("wreck-hole:mnist") fails.
+ */
+static basin_status find_made(basin_context *context, const char *text, const basin__data_def **def,
+                              const char **rest) {
+    const char *colon = strchr(text, ':');
+    char name[32];
+    *def = NULL;
+    if (!colon || (strncmp(text, "with-", 5) != 0 && strncmp(text, "wreck-", 6) != 0))
+        return BASIN_OK;
+    snprintf(name, sizeof(name), "%.*s", (int)(colon - text < 31 ? colon - text : 31), text);
+    for (int i = 0; i < basin__data_count; i++)
+        if (basin__datas[i]->make && strcmp(basin__datas[i]->name, name) == 0)
+            *def = basin__datas[i];
+    *rest = colon + 1;
+    return *def ? BASIN_OK : unknown_name(context, name);
+}
+
+static basin_status make_set(basin_context *context, const basin__data_def *def,
+                             const basin_data *inside, const basin_data_options *options,
+                             basin_data **out) {
+    basin_data *data = basin__alloc(context, sizeof(*data));
+    if (!data)
+        return BASIN_ERROR_MEMORY;
+    data->context = context;
+    data->def = def;
+    data->split = inside->split;
+    data->name = basin__format(context, "%s:%s", def->name, inside->info.name);
+    data->info.name = data->name;
+    basin_status status = data->name ? def->make(data, inside, options) : BASIN_ERROR_MEMORY;
+    if (status != BASIN_OK) {
+        basin_data_close(data);
+        return status;
+    }
+    *out = data;
+    return BASIN_OK;
+}
+
+basin_status basin_data_open(basin_context *context, const char *specification,
+                             const basin_data_options *options, basin_data **out) {
+    basin_data_options chosen;
+    const basin__data_def *def;
+    const char *rest;
+    basin_data *inside = NULL;
+    *out = NULL;
+    basin_data_options_init(&chosen);
+    if (options)
+        chosen = *options;
+    if (chosen.size != sizeof(chosen) || chosen.count_max < 0 || chosen.built_in_count < 0)
+        return basin__fail(context, BASIN_ERROR_ARGUMENT,
+                           "data options: not set by basin_data_options_init, or a negative count");
+    BASIN_TRY(find_made(context, specification, &def, &rest));
+    if (!def)
+        return open_plain(context, specification, &chosen, out);
+    /* All of the other set, so that fewer examples are the first of the same ones. */
+    int64_t count_max = chosen.count_max;
+    chosen.count_max = 0;
+    basin_status status = open_plain(context, rest, &chosen, &inside);
+    chosen.count_max = count_max;
+    if (status == BASIN_OK)
+        status = make_set(context, def, inside, &chosen, out);
+    basin_data_close(inside);
+    return status;
 }

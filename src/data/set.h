@@ -3,10 +3,11 @@
  * Data sets from the inside: what a kind of data set defines, and what an open
  * one holds.
  *
- * A kind is one file and one line in data.def. There are three sorts of it:
+ * A kind is one file and one line in data.def. There are four sorts of it:
  * named sets that are read from files under the data folder (mnist), formats
- * that read a path the user gives (.npy), and built-in sets, whose examples are
- * drawn when they are asked for and are never stored.
+ * that read a path the user gives (.npy), built-in sets, whose examples are
+ * drawn when they are asked for and are never stored, and sets that are made
+ * from another set (with-wrecks:mnist).
  */
 #ifndef BASIN_DATA_SET_H
 #define BASIN_DATA_SET_H
@@ -43,6 +44,12 @@ typedef struct basin__data_def {
     bool (*accepts)(const char *path, bool is_folder);
     /** Sets from files: fill in data->info's shape, range and classes and the examples. */
     basin_status (*open)(basin_data *data, const basin__data_request *request);
+    /**
+     * Sets made from another, asked for as "<name>:<that set>[:split]": fill in as `open` does,
+     * from all of that set's split. Of the options, the other set's are done but for the count.
+     */
+    basin_status (*make)(basin_data *data, const basin_data *inside,
+                         const basin_data_options *options);
     /** Built-in sets: set the shape by basin__data_set_shape, then range and classes. */
     basin_status (*describe)(basin_data *data);
     /** Built-in sets: example `index` of a stream; a pure function of both. @return its label */

@@ -5,16 +5,19 @@
  * Noise and constants are easy and show that nothing is badly wrong; inverted
  * images have the edges of the inside set; images with shuffled patches or
  * turned have its very pixels, so that intensity, count of strokes and (nearly)
- * size when compressed say nothing, and only their arrangement does.
+ * size when compressed say nothing, and only their arrangement does. The kinds of
+ * wrecks (data/wreck.h) follow: they have the inside set's pen and ink, and belong to
+ * none of its classes.
  */
 #include "eval/outside.h"
 #include "backend/cpu/kernels.h"
+#include "data/random.h"
+#include "data/wreck.h"
 #include "rng/philox.h"
 #include <math.h>
 #include <string.h>
 
 #define PATCH 7 /* pixels a side, where the image's sides are multiples of it */
-#define PATCHES_MAX 4096
 
 /** What makes one example from another. */
 typedef struct maker {
@@ -24,8 +27,9 @@ typedef struct maker {
     int64_t size;
     double mean, std; /* of the inside set's values */
     basin__draw draw; /* of this kind and example */
+    uint32_t block;   /* the next one that whole numbers are drawn from */
     int patch;        /* side, pixels */
-    int order[PATCHES_MAX];
+    int order[BASIN__PATCHES_MAX];
 } maker;
 
 typedef struct outside_kind {
@@ -82,45 +86,19 @@ static void make_rotated(maker *from, const float *inside, float *out) {
 }
 
 /** A number below `bound` from the example's stream; `bound` is far below 2³², so bias is nil. */
-static uint32_t draw_below(const maker *from, uint32_t block, uint32_t bound) {
+static uint32_t draw_below(void *user, uint32_t bound) {
+    maker *from = user;
     const uint32_t key[2] = {(uint32_t)from->draw.seed, (uint32_t)(from->draw.seed >> 32)};
-    const uint32_t counter[4] = {block, from->draw.chain, (uint32_t)from->draw.draw,
+    const uint32_t counter[4] = {from->block++, from->draw.chain, (uint32_t)from->draw.draw,
                                  from->draw.purpose};
     uint32_t words[4];
     basin__philox(key, counter, words);
     return (uint32_t)(((uint64_t)words[0] * bound) >> 32);
 }
 
-/** A random order of the patches, never the one they have (Fisher–Yates, drawn again if so). */
-static void shuffle(maker *from, int patches) {
-    bool is_identity = true;
-    for (uint32_t block = 0; is_identity;) {
-        for (int i = 0; i < patches; i++)
-            from->order[i] = i;
-        for (int i = patches - 1; i > 0; i--) {
-            int j = (int)draw_below(from, block++, (uint32_t)i + 1);
-            int kept = from->order[i];
-            from->order[i] = from->order[j];
-            from->order[j] = kept;
-        }
-        for (int i = 0; i < patches; i++)
-            is_identity = is_identity && from->order[i] == i;
-    }
-}
-
 static void make_shuffled(maker *from, const float *inside, float *out) {
-    int side = from->patch, columns = from->info->width / side;
-    int patches = from->info->height / side * columns;
-    int64_t row = (int64_t)from->info->width * from->info->channels;
-    int64_t run = (int64_t)side * from->info->channels;
-    shuffle(from, patches);
-    for (int i = 0; i < patches; i++) {
-        int j = from->order[i];
-        for (int y = 0; y < side; y++)
-            memcpy(out + (i / columns * side + y) * row + i % columns * run,
-                   inside + (j / columns * side + y) * row + j % columns * run,
-                   (size_t)run * sizeof(float));
-    }
+    from->block = 0;
+    basin__patches_shuffle(from->info, from->patch, draw_below, from, from->order, inside, out);
 }
 
 static const outside_kind kinds[] = {
@@ -134,13 +112,43 @@ static const outside_kind kinds[] = {
      make_shuffled},
 };
 
-int basin__outside_count(void) { return (int)BASIN_COUNT(kinds); }
-const char *basin__outside_name(int kind) { return kinds[kind].name; }
-const char *basin__outside_help(int kind) { return kinds[kind].help; }
+/* After the kinds above come those of wrecks that an inside set and a seed make, but for shuffled
+ * patches, whose size is fixed here, so that numbers stay comparable. */
+#define OWN_COUNT ((int)BASIN_COUNT(kinds))
+
+static int find_own(const char *name) {
+    for (int i = 0; i < OWN_COUNT; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/** The kind of wreck that is `place` places after the kinds above, -1: none. */
+static int wreck_at(int place) {
+    for (int i = 0; i < basin__wreck_count(); i++)
+        if (!basin__wreck_needs_other(i) && find_own(basin__wreck_name(i)) < 0 && place-- == 0)
+            return i;
+    return -1;
+}
+
+int basin__outside_count(void) {
+    int count = OWN_COUNT;
+    while (wreck_at(count - OWN_COUNT) >= 0)
+        count++;
+    return count;
+}
+
+const char *basin__outside_name(int kind) {
+    return kind < OWN_COUNT ? kinds[kind].name : basin__wreck_name(wreck_at(kind - OWN_COUNT));
+}
+
+const char *basin__outside_help(int kind) {
+    return kind < OWN_COUNT ? kinds[kind].help : basin__wreck_help(wreck_at(kind - OWN_COUNT));
+}
 
 int basin__outside_find(const char *name) {
     for (int i = 0; i < basin__outside_count(); i++)
-        if (strcmp(kinds[i].name, name) == 0)
+        if (strcmp(basin__outside_name(i), name) == 0)
             return i;
     return -1;
 }
@@ -153,7 +161,7 @@ static int patch_of(const basin_data_info *info) {
     else if (info->height % 4 == 0 && info->width == info->height)
         side = info->height / 4;
     int64_t patches = side ? (int64_t)(info->height / side) * (info->width / side) : 0;
-    return patches >= 2 && patches <= PATCHES_MAX ? side : 0;
+    return patches >= 2 && patches <= BASIN__PATCHES_MAX ? side : 0;
 }
 
 static basin_status check_kind(const maker *from, int kind) {
@@ -184,12 +192,39 @@ static void measure(maker *from, const basin_data *inside, int64_t count, float 
     from->std = sqrt(fmax(square / total - from->mean * from->mean, 0.0));
 }
 
+/** Wrecks of the inside set's examples, one each. */
+static basin_status make_wrecks(basin_context *context, int kind, const basin_data *inside,
+                                int64_t count, uint64_t seed, basin_data **out) {
+    const basin_data_info *info = basin_data_describe(inside);
+    int64_t size = (int64_t)info->height * info->width * info->channels;
+    basin__wrecker *wrecker;
+    BASIN_TRY(basin__wrecker_create(context, inside, NULL, -1, basin__random_mix(seed), &wrecker));
+    const char *obstacle = basin__wreck_obstacle(wrecker, kind);
+    int64_t values = count * size + basin__wreck_scratch(wrecker);
+    float *x = obstacle ? NULL : basin__alloc_array(context, (size_t)values, sizeof(float));
+    basin_status status = x ? BASIN_OK : BASIN_ERROR_MEMORY;
+    if (obstacle)
+        status =
+            basin__fail(context, BASIN_ERROR_UNSUPPORTED, "outside set %s cannot be made of %s: %s",
+                        basin__wreck_name(kind), info->name, obstacle);
+    for (int64_t n = 0; n < count && status == BASIN_OK; n++)
+        basin__wreck_draw(wrecker, kind, n, x + n * size, x + count * size);
+    if (status == BASIN_OK)
+        status = basin_data_from_memory(context, basin__wreck_name(kind), count, info->height,
+                                        info->width, info->channels, true, x, NULL, out);
+    basin__free(context, x);
+    basin__wrecker_destroy(wrecker);
+    return status;
+}
+
 basin_status basin__outside_make(basin_context *context, int kind, const basin_data *inside,
                                  int64_t count_max, uint64_t seed, basin_data **out) {
     *out = NULL;
     const basin_data_info *info = basin_data_describe(inside);
     int64_t size = (int64_t)info->height * info->width * info->channels;
     int64_t count = count_max > 0 && count_max < info->count ? count_max : info->count;
+    if (kind >= OWN_COUNT)
+        return make_wrecks(context, wreck_at(kind - OWN_COUNT), inside, count, seed, out);
     maker *from = basin__alloc(context, sizeof(*from));
     float *x = basin__alloc_array(context, (size_t)((count + 1) * size), sizeof(float));
     basin_status status = from && x ? BASIN_OK : BASIN_ERROR_MEMORY;
