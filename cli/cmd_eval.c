@@ -5,6 +5,10 @@
  */
 #include "base/file.h"
 #include "eval/classify.h"
+#include "eval/features.h"
+#include "eval/frechet.h"
+#include "eval/neighbours.h"
+#include "eval/prdc.h"
 #include "eval/unit.h"
 #include "model.h"
 #include <math.h>
@@ -15,7 +19,9 @@
 #define ROWS_MAX 24
 
 typedef struct eval_options {
-    char *samples, *data, *train, *classifier, *reliability;
+    char *samples, *data, *train, *features, *classifier, *picture, *reliability;
+    int64_t most;
+    double percentile;
     basin__data_choice choice;
     double black, white;
     bool json;
@@ -28,9 +34,21 @@ static const basin__option options_table[] = {
                     "Samples: an .npy file as `basin sample` writes it, or any data set"),
     BASIN__TEXT_ROW("data", AT(data),
                     "Real examples, NAME[:SPLIT], file or folder; without a split, test"),
+    BASIN__TEXT_ROW("train", AT(train),
+                    "What the model was trained on: real images to measure in place of samples, "
+                    "and to look for copies in"),
+    {"features", BASIN__OPTION_TEXT, AT(features), "pixels", 0, 0, NULL, NULL,
+     "What distances compare: pixels, random (fixed random convolutions) or a model with features, "
+     ".safetensors or run folder"},
+    {"most", BASIN__OPTION_INT, AT(most), "10000", 6, 1e6, NULL, "examples",
+     "Distances take the first so many of the samples and of the data"},
+    {"percentile", BASIN__OPTION_FLOAT, AT(percentile), "1", 0, 100, NULL, NULL,
+     "A sample is near the training set if nearer than so many percent of the data are"},
     BASIN__TEXT_ROW("classifier", AT(classifier),
                     "A classifier, .safetensors or run folder; if it has one output more than the "
                     "data have classes, the last one means none of these"),
+    BASIN__TEXT_ROW("picture", AT(picture),
+                    "Write samples beside their nearest training images as a PNG here"),
     BASIN__TEXT_ROW("reliability", AT(reliability),
                     "Write the classifier's reliability diagram on the data as a PNG here"),
     {"black", BASIN__OPTION_FLOAT, AT(black), "0", -1e6, 1e6, NULL, NULL,
@@ -63,6 +81,8 @@ typedef struct evaluation {
     basin_context *context;
     basin_energy *classifier;
     int outputs, classes;
+    basin_energy *network; /* of the features; NULL: pixels */
+    int64_t feature_count; /* 0: no distances */
     set samples, real, train;
     row rows[ROWS_MAX];
     int row_count;
@@ -123,6 +143,10 @@ static basin_status open_sets(evaluation *all) {
         like = all->samples.info;
     }
     BASIN_TRY(open_set(all, options->data, like, false, &all->real));
+    if (options->train) {
+        BASIN_TRY(open_set(all, options->train, all->real.info, false, &all->train));
+        BASIN_TRY(check_same_shape(all, &all->train, &all->real));
+    }
     return options->samples ? check_same_shape(all, &all->samples, &all->real) : BASIN_OK;
 }
 
@@ -249,6 +273,146 @@ static basin_status measure_classes(evaluation *all) {
     return basin__calibration_chart(all->context, all->options->reliability, &all->calibration);
 }
 
+/* ---- measures of distances ---- */
+
+static basin_status load_features(evaluation *all) {
+    const basin__model_options none = {0};
+    const char *name = all->options->features;
+    const basin_data_info *info = all->real.info;
+    const basin_shape shape = {1, info->height, info->width, info->channels};
+    if (strcmp(name, "pixels") == 0)
+        return BASIN_OK;
+    if (strcmp(name, "random") == 0)
+        return basin__features_random(all->context, shape, &all->network);
+    return basin__model_load(all->command, name, &none, NULL, &all->network);
+}
+
+/** The first `count` of a set; without the set, none. */
+static basin_status read_features(const evaluation *all, const set *of, int64_t count,
+                                  basin__features *features, float **x) {
+    *features = (basin__features){0};
+    *x = NULL;
+    if (!of->data)
+        return BASIN_OK;
+    count = count < of->info->count ? count : of->info->count;
+    return all->network ? basin__features_of_network(all->network, of->data, count, features, x)
+                        : basin__features_of_values(all->context, of->data, count, features, x);
+}
+
+/** A column of the table. */
+typedef struct distances {
+    double frechet;
+    basin__kernel_distance kernel;
+    basin__prdc balls;
+} distances;
+
+static basin_status measure_pair(const evaluation *all, const basin__features *real,
+                                 const basin__features *of, distances *out) {
+    *out = (distances){NAN, {NAN, NAN, 0}, {NAN, NAN, NAN, NAN}};
+    if (of->count == 0)
+        return BASIN_OK;
+    if (real->dimension <= BASIN__FRECHET_DIMENSION_MAX)
+        BASIN_TRY(basin__frechet_distance(all->context, real, of, &out->frechet));
+    BASIN_TRY(basin__kernel_distance_measure(all->context, real, of,
+                                             (uint64_t)all->options->choice.seed, &out->kernel));
+    return basin__prdc_measure(all->context, real, of, BASIN__PRDC_NEIGHBOURS, &out->balls);
+}
+
+static void add_distances(evaluation *all, const distances *samples, const distances *real) {
+    add_row(all, "frechet", "Fréchet distance", samples->frechet, real->frechet);
+    row *line = add_row(all, "kernel_distance", "kernel distance", samples->kernel.value,
+                        real->kernel.value);
+    line->samples_error = samples->kernel.error;
+    line->real_error = real->kernel.error;
+    const basin__prdc *a = &samples->balls, *b = &real->balls;
+    add_row(all, "precision", "precision", a->precision, b->precision);
+    add_row(all, "recall", "recall", a->recall, b->recall);
+    add_row(all, "density", "density", a->density, b->density);
+    add_row(all, "coverage", "coverage", a->coverage, b->coverage);
+}
+
+/** Samples against the data, and as many training images against them. */
+static basin_status measure_distances(evaluation *all) {
+    basin__features real, samples, train;
+    float *real_x = NULL, *samples_x = NULL, *train_x = NULL;
+    distances found[2];
+    const int64_t most = all->options->most;
+    BASIN_TRY(load_features(all));
+    basin_status status = read_features(all, &all->real, most, &real, &real_x);
+    if (status == BASIN_OK)
+        status = read_features(all, &all->samples, most, &samples, &samples_x);
+    if (status == BASIN_OK)
+        status = read_features(all, &all->train, samples.count, &train, &train_x);
+    double *mean = status == BASIN_OK && all->network
+                       ? basin__alloc_array(all->context, (size_t)real.dimension, sizeof(double))
+                       : NULL;
+    if (status == BASIN_OK && all->network && !mean)
+        status = BASIN_ERROR_MEMORY;
+    if (status == BASIN_OK && mean) { /* a network's scale means nothing */
+        double deviation;
+        basin__features_scale(&real, mean, &deviation);
+        basin__features_rescale(&real, real_x, mean, deviation);
+        basin__features_rescale(&samples, samples_x, mean, deviation);
+        basin__features_rescale(&train, train_x, mean, deviation);
+    }
+    if (status == BASIN_OK)
+        status = measure_pair(all, &real, &samples, &found[0]);
+    if (status == BASIN_OK)
+        status = measure_pair(all, &real, &train, &found[1]);
+    if (status == BASIN_OK) {
+        all->feature_count = real.dimension;
+        add_distances(all, &found[0], &found[1]);
+    }
+    basin__free(all->context, mean);
+    basin__free(all->context, train_x);
+    basin__free(all->context, samples_x);
+    basin__free(all->context, real_x);
+    return status;
+}
+
+/** Distances of the first `most` of a set to their nearest training images, new. */
+static basin_status find_nearest(const evaluation *all, const set *of, const basin__features *train,
+                                 int64_t *count, int64_t **index, double **distance) {
+    basin__features features;
+    float *x = NULL;
+    *count = of->info->count < all->options->most ? of->info->count : all->options->most;
+    *index = basin__alloc_array(all->context, (size_t)*count, sizeof(int64_t));
+    *distance = basin__alloc_array(all->context, (size_t)*count, sizeof(double));
+    basin_status status = *index && *distance ? BASIN_OK : BASIN_ERROR_MEMORY;
+    if (status == BASIN_OK)
+        status = basin__features_of_values(all->context, of->data, *count, &features, &x);
+    if (status == BASIN_OK)
+        status = basin__nearest_find(all->context, &features, train, 1, false, *index, *distance);
+    basin__free(all->context, x);
+    return status;
+}
+
+static basin_status measure_copies(evaluation *all) {
+    basin__features train;
+    float *train_x = NULL;
+    int64_t count[2], *index[2] = {NULL, NULL};
+    double *distance[2] = {NULL, NULL}, share[2] = {NAN, NAN};
+    const set *sets[] = {&all->samples, &all->real};
+    basin_status status = basin__features_of_values(all->context, all->train.data,
+                                                    all->train.info->count, &train, &train_x);
+    for (int i = 0; i < 2 && status == BASIN_OK; i++)
+        status = find_nearest(all, sets[i], &train, &count[i], &index[i], &distance[i]);
+    for (int i = 0; i < 2 && status == BASIN_OK; i++)
+        status = basin__share_below(all->context, count[i], distance[i], count[1], distance[1],
+                                    all->options->percentile, &share[i]);
+    if (status == BASIN_OK)
+        add_row(all, "near_train", "nearer to train than most data", share[0], share[1]);
+    if (status == BASIN_OK && all->options->picture)
+        status = basin__neighbours_picture(all->context, all->options->picture, all->samples.data,
+                                           all->train.data, count[0], index[0], distance[0]);
+    for (int i = 0; i < 2; i++) {
+        basin__free(all->context, index[i]);
+        basin__free(all->context, distance[i]);
+    }
+    basin__free(all->context, train_x);
+    return status;
+}
+
 /* ---- what is printed ---- */
 
 static void print_value(double value, double error) {
@@ -285,6 +449,10 @@ static void print_text(const evaluation *all) {
         print_value(line->real, line->real_error);
         putchar('\n');
     }
+    if (all->feature_count > 0)
+        printf("\nDistances are of %lld features (%s): the Fréchet distance is not FID, which is "
+               "defined by\nanother network. Compare it between equally many samples only.\n",
+               (long long)all->feature_count, all->options->features);
 }
 
 static json_t *json_number(double value) {
@@ -327,6 +495,10 @@ static basin_status print_json(const evaluation *all) {
     for (int i = 0; i < all->row_count; i++)
         json_object_set_new(measures, all->rows[i].key, json_row(&all->rows[i]));
     json_object_set_new(object, "measures", measures);
+    if (all->feature_count > 0)
+        json_object_set_new(object, "features",
+                            json_pack("{s:o, s:I}", "of", basin__json_name(all->options->features),
+                                      "count", (json_int_t)all->feature_count));
     if (all->calibration.count > 0)
         json_object_set_new(object, "calibration_bins", json_bins(&all->calibration));
     char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
@@ -347,7 +519,13 @@ static basin_status evaluate(evaluation *all) {
         BASIN_TRY(basin__file_check_writable(all->context, options->reliability));
     if (options->classifier)
         BASIN_TRY(load_classifier(all));
+    if (options->picture)
+        BASIN_TRY(basin__file_check_writable(all->context, options->picture));
     BASIN_TRY(open_sets(all));
+    if (options->samples)
+        BASIN_TRY(measure_distances(all));
+    if (options->samples && options->train)
+        BASIN_TRY(measure_copies(all));
     if (options->classifier)
         BASIN_TRY(measure_classes(all));
     if (options->json)
@@ -367,6 +545,15 @@ static int run(basin__command *command) {
         return basin__command_usage(command, "--data is missing");
     if (!options->samples && !options->classifier)
         return basin__command_usage(command, "--samples or --classifier is missing");
+    if (!options->samples && (options->train || options->picture))
+        return basin__command_usage(command, "--%s is for --samples, which is missing",
+                                    options->train ? "train" : "picture");
+    if (options->picture && !options->train)
+        return basin__command_usage(command, "--picture needs --train");
+    if (options->reliability && !options->classifier)
+        return basin__command_usage(command, "--reliability needs --classifier");
+    if (!options->features || !*options->features)
+        return basin__command_usage(command, "--features is empty");
     evaluation *all = basin__alloc(command->context, sizeof *all);
     if (!all)
         return basin__command_fail(command, BASIN_ERROR_MEMORY);
@@ -377,14 +564,17 @@ static int run(basin__command *command) {
     close_set(command->context, &all->samples);
     close_set(command->context, &all->real);
     close_set(command->context, &all->train);
+    basin_energy_destroy(all->network);
     basin_energy_destroy(all->classifier);
     basin__free(command->context, all);
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
 static const char *const examples[] = {
-    "basin eval --samples samples.npy --data mnist --classifier runs/reader",
-    "how many samples a classifier can read, beside the same of the test images",
+    "basin eval --samples samples.npy --data mnist --train mnist:train --picture nearest.png",
+    "distances to the test images, and whether samples are copies of training images",
+    "basin eval --samples samples.npy --data mnist --classifier runs/reader --json",
+    "besides, how many samples a classifier can read",
     "basin eval --data mnist --classifier runs/reader --reliability reliability.png",
     "accuracy and calibration of a classifier",
     NULL,
@@ -393,8 +583,20 @@ static const char *const examples[] = {
 const basin__verb basin__verb_eval = {
     .name = "eval",
     .help = "measure samples against real examples, or a classifier on labelled ones",
-    .about = "Prints each measure of the samples beside what real examples get: no sample can be "
-             "expected to do better.",
+    .about =
+        "Prints each measure of the samples, column samples, beside what real images get, column "
+        "real: for distances to the data, those of as many training images; for what a classifier "
+        "says, the data themselves. No sample can be expected to do better. All images are put on "
+        "the scale 0 to 1 first, and from there on the scale that each model takes.\n"
+        "Fréchet distance: of Gaussians fitted to the features. On these features it is not FID, "
+        "which is defined by a network of its own; it compares only between equally many samples, "
+        "and with fewer samples than features it is mostly bias. Kernel distance: unbiased, with "
+        "the standard error over subsets. Precision, recall, density and coverage: by the balls "
+        "around each example that reach to its 5th nearest neighbour. Features of networks are "
+        "scaled so that the data have unit variance.\n"
+        "Legible: one of the classes has a probability above 0.5. Class balance: entropy of the "
+        "likeliest classes over log K. Least class share: of all classes the least ratio of the "
+        "share among samples to that among the data's labels.",
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(eval_options),

@@ -2,8 +2,8 @@
 /*
  * Vectors that measures of samples compare.
  *
- * Random convolutions need no training set and favour no model; that features of untrained networks
- * rank samples much as trained ones do is reported by Naeem et al. (2020), section 5.
+ * Random convolutions need no training set and favour no model (Naeem et al., "Reliable Fidelity
+ * and Diversity Metrics for Generative Models", 2020, use random networks for data unlike photos).
  */
 #include "eval/features.h"
 #include "eval/score.h"

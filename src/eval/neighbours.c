@@ -83,23 +83,23 @@ static basin_status draw_pairs(basin_context *context, const basin_data *samples
 
 basin_status basin__neighbours_picture(basin_context *context, const char *path,
                                        const basin_data *samples, const basin_data *train,
-                                       const int64_t *index, const double *distance) {
+                                       int64_t count, const int64_t *index,
+                                       const double *distance) {
     static const char *const captions[] = {"the nearest pairs: sample | nearest training image",
                                            "the first samples: sample | nearest training image"};
     const basin_data_info *info = basin_data_describe(samples);
     if (!info->is_image)
         return basin__fail(context, BASIN_ERROR_UNSUPPORTED, "%s holds points, no pictures",
                            info->name);
-    const int shown =
-        info->count < BASIN__NEIGHBOUR_PAIRS ? (int)info->count : BASIN__NEIGHBOUR_PAIRS;
-    pair *pairs = basin__alloc_array(context, (size_t)info->count, sizeof *pairs);
+    const int shown = count < BASIN__NEIGHBOUR_PAIRS ? (int)count : BASIN__NEIGHBOUR_PAIRS;
+    pair *pairs = basin__alloc_array(context, (size_t)count, sizeof *pairs);
     if (!pairs)
         return BASIN_ERROR_MEMORY;
-    for (int64_t i = 0; i < info->count; i++)
+    for (int64_t i = 0; i < count; i++)
         pairs[i] = (pair){distance[i], i, index[i]};
     basin__image grids[2] = {{0}, {0}};
     basin_status status = draw_pairs(context, samples, train, pairs, shown, &grids[1]);
-    qsort(pairs, (size_t)info->count, sizeof *pairs, compare_pair);
+    qsort(pairs, (size_t)count, sizeof *pairs, compare_pair);
     if (status == BASIN_OK)
         status = draw_pairs(context, samples, train, pairs, shown, &grids[0]);
     if (status == BASIN_OK)

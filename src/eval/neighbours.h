@@ -20,10 +20,10 @@ basin_status basin__share_below(basin_context *context, int64_t count, const dou
 
 /**
  * A PNG of pairs, sample | its nearest training image: the BASIN__NEIGHBOUR_PAIRS nearest pairs and
- * the first ones. index and distance [samples' count]: of each one's nearest in `train`.
+ * the first ones, of samples [0, count). index and distance [count]: of their nearest in `train`.
  */
 basin_status basin__neighbours_picture(basin_context *context, const char *path,
                                        const basin_data *samples, const basin_data *train,
-                                       const int64_t *index, const double *distance);
+                                       int64_t count, const int64_t *index, const double *distance);
 
 #endif
