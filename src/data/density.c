@@ -62,7 +62,7 @@ static double blurred_side(double x, double low, double noise_std) {
     if (noise_std > 0)
         return 0.25 * (erf((x - low) / (noise_std * sqrt(2))) -
                        erf((x - low - 2) / (noise_std * sqrt(2))));
-    return x >= low && x < low + 2 ? 0.5 : 0;
+    return x >= low && x <= low + 2 ? 0.5 : 0; /* a drawn float may be rounded onto the edge */
 }
 
 double basin__density_checkerboard(const float *x, double noise_std) {

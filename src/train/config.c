@@ -109,17 +109,20 @@ static basin_status apply_preset(basin__train_config *config, const json_t *pres
 }
 
 static basin_status choose_parts(basin__train_config *config, const json_t *settings,
-                                 const json_t *preset) {
+                                 json_t *preset) {
     basin_context *context = config->context;
     const char *name = choose(settings, preset, "network");
     if ((config->network = basin__network_find(name)) == NULL)
         return unknown(context, "network", name);
-    name = choose(settings, preset, "sampler");
-    if ((config->sampler = basin__sampler_find(name)) == NULL)
-        return unknown(context, "sampler", name);
     name = choose(settings, preset, "objective");
     if ((config->objective = basin__objective_find(name)) == NULL)
         return unknown(context, "objective", name);
+    /* Energies at many noise levels are walked down them, unless another sampler is asked for. */
+    if (config->objective->noise_levels != NULL && get_key(settings, "sampler", "sampler") == NULL)
+        json_object_set_new(preset, "sampler", json_string("ode"));
+    name = choose(settings, preset, "sampler");
+    if ((config->sampler = basin__sampler_find(name)) == NULL)
+        return unknown(context, "sampler", name);
     name = choose(settings, preset, "optimiser");
     if ((config->optimiser = basin__optim_find(name)) == NULL)
         return unknown(context, "optimiser", name);
