@@ -586,7 +586,8 @@ const basin__verb basin__verb_eval = {
     .about =
         "Prints each measure of the samples, column samples, beside what real images get, column "
         "real: for distances to the data, those of as many training images; for what a classifier "
-        "says, the data themselves. No sample can be expected to do better. All images are put on "
+        "says, the data themselves. That is what perfect samples would get, but for chance. All "
+        "images are put on "
         "the scale 0 to 1 first, and from there on the scale that each model takes.\n"
         "Fréchet distance: of Gaussians fitted to the features. On these features it is not FID, "
         "which is defined by a network of its own; it compares only between equally many samples, "
