@@ -77,12 +77,15 @@ expect 0 "values -1 to 1" basin eval --samples signs.npy --data unit.npy
 basin eval --samples signs.npy --data unit.npy --json >v.json
 check "scales are told apart" is frechet samples "< 1e-6"
 expect 2 "--black and --white" basin eval --samples wild.npy --data unit.npy
+expect 2 "neither [0, 1] nor [-1, 1]: scale it to one" basin eval --samples unit.npy --data wild.npy
 expect 0 "of which 25 % lay outside and were clamped" basin eval --samples wild.npy \
     --data unit.npy --black -1 --white 1
 expect 2 "must be the smaller one" basin eval --samples unit.npy --data unit.npy --black 1 --white 0
 
 # classifier
 expect 0 "class balance" basin eval --samples a.npy --data strokes --classifier reader11
+expect 0 "legible: one class above 0.5" basin eval --samples a.npy --data strokes --features none \
+    --classifier reader11 --count 3
 expect 0 "its expected calibration error" basin eval --data strokes --classifier reader10 \
     --reliability r.png
 check "a reliability diagram is written" test -s r.png

@@ -485,6 +485,31 @@ static basin_status measure_all(basin_context *context) {
     return basin__legibility_of(context, 2, 3, 2, p, NULL, &legibility);
 }
 
+/** And what draws. */
+static basin_status draw_all(basin_context *context) {
+    static float images[9 * 64];
+    const int64_t index[9] = {3, 1, 4, 1, 5, 8, 2, 6, 5};
+    const double distance[9] = {3, 1, 4, 1, 5, 8, 2, 6, 5};
+    const int label = 0;
+    const float logits[2] = {1, 0};
+    char folder[64], path[96];
+    basin_data *data = NULL;
+    test_folder_make(folder);
+    snprintf(path, sizeof(path), "%s/picture.png", folder);
+    fill(images, 9 * 64, 0, 0.5, 0.5);
+    basin_status status =
+        basin_data_from_memory(context, "wrapped", 9, 8, 8, 1, true, images, NULL, &data);
+    if (status == BASIN_OK)
+        status = basin__neighbours_picture(context, path, data, data, 9, index, distance);
+    if (status == BASIN_OK) {
+        const basin__calibration calibration = basin__calibration_of(1, 2, &label, logits);
+        status = basin__calibration_chart(context, path, &calibration);
+    }
+    basin_data_close(data);
+    test_folder_remove(folder);
+    return status;
+}
+
 /** And what reads data sets and networks. */
 static basin_status read_all(basin_context *context) {
     static float images[4 * 64];
@@ -532,6 +557,7 @@ static void failed_allocations_leave_nothing(void **state) {
     (void)state;
     fail_each_allocation(measure_all);
     fail_each_allocation(read_all);
+    fail_each_allocation(draw_all);
 }
 
 int main(void) {
