@@ -383,6 +383,36 @@ static void images_come_to_one_scale(void **state) {
     basin_data_close(data);
 }
 
+/** Samples written from −1 to 1 reach a classifier of any range as its own images do. */
+static void scaled_samples_reach_a_classifier(void **state) {
+    enum { N = 5, SIDE = 8, K = 3 };
+    static const float lows[] = {-1, 0, -2};
+    static float samples[N * SIDE * SIDE], images[N * SIDE * SIDE];
+    fill(samples, N * SIDE * SIDE, 0, 1, 0);
+    basin_data *data = wrap(*state, N, SIDE, samples), *scaled;
+    basin__unit unit;
+    assert_int_equal(basin__unit_images(*state, data, NULL, NULL, &unit, &scaled), BASIN_OK);
+    for (int r = 0; r < 3; r++) {
+        basin_energy *energy;
+        float got[N * K], wanted[N * K];
+        assert_int_equal(basin_energy_create(*state, "conv",
+                                             "{\"base_channels\": 4, \"logits\": 3}", SIDE, SIDE, 1,
+                                             1, &energy),
+                         BASIN_OK);
+        assert_int_equal(basin__energy_note(energy, "range_low", "%g", (double)lows[r]), BASIN_OK);
+        assert_int_equal(basin__energy_note(energy, "range_high", "1"), BASIN_OK);
+        for (int i = 0; i < N * SIDE * SIDE; i++)
+            images[i] = lows[r] + (samples[i] + 1) / 2 * (1 - lows[r]);
+        assert_int_equal(basin__classify_data(energy, scaled, 0, N, got), BASIN_OK);
+        assert_int_equal(basin_energy_logits(energy, N, images, wanted), BASIN_OK);
+        for (int i = 0; i < N * K; i++)
+            assert_near((double)got[i], (double)wanted[i], 1e-5);
+        basin_energy_destroy(energy);
+    }
+    basin_data_close(scaled);
+    basin_data_close(data);
+}
+
 static void features_of_random_convolutions(void **state) {
     enum { N = 3, SIDE = 28 };
     static float images[N * SIDE * SIDE];
@@ -573,6 +603,7 @@ int main(void) {
         cmocka_unit_test(calibration_by_hand),
         cmocka_unit_test(legibility_by_hand),
         cmocka_unit_test(images_come_to_one_scale),
+        cmocka_unit_test(scaled_samples_reach_a_classifier),
         cmocka_unit_test(features_of_random_convolutions),
         cmocka_unit_test(the_picture_shows_pairs),
         cmocka_unit_test(bad_features_are_refused),
