@@ -129,17 +129,19 @@ typedef struct product {
     double *out;
 } product;
 
-/** A row of a · b. */
+/** ROW_BLOCK rows of a · b, so that b is read once for them all. */
 static void product_task(void *user, int64_t index, int worker) {
     (void)worker;
     const product *p = user;
-    const int64_t d = p->d;
-    double *out = p->out + index * d;
+    const int64_t d = p->d, last = (index + 1) * ROW_BLOCK, end = last < d ? last : d;
     for (int64_t k = 0; k < d; k++) {
-        const double factor = p->a[index * d + k];
         const double *row = p->b + k * d;
-        for (int64_t j = 0; j < d; j++)
-            out[j] += factor * row[j];
+        for (int64_t i = index * ROW_BLOCK; i < end; i++) {
+            const double factor = p->a[i * d + k];
+            double *out = p->out + i * d;
+            for (int64_t j = 0; j < d; j++)
+                out[j] += factor * row[j];
+        }
     }
 }
 
@@ -158,12 +160,12 @@ static basin_status root_trace(basin_context *context, int64_t d, double *first,
             for (int64_t j = 0; j < d; j++)
                 first[i * d + j] *= sqrt(fmax(values[i], 0));
         product p = {d, first, second, half};
-        basin__parallel(context, d, product_task, &p);
+        basin__parallel(context, (d + ROW_BLOCK - 1) / ROW_BLOCK, product_task, &p);
         for (int64_t i = 0; i < d; i++) /* second: U W^½ */
             for (int64_t j = 0; j < d; j++)
                 second[j * d + i] = first[i * d + j];
         p = (product){d, half, second, turned};
-        basin__parallel(context, d, product_task, &p);
+        basin__parallel(context, (d + ROW_BLOCK - 1) / ROW_BLOCK, product_task, &p);
         status = eigen(context, d, false, turned, values);
     }
     *trace = 0;

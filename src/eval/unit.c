@@ -34,9 +34,10 @@ static basin_status find_range(basin_context *context, const basin_data_info *in
     if (low >= unit->low - room && high <= unit->high + room)
         return BASIN_OK;
     return basin__fail(context, BASIN_ERROR_CONFIG,
-                       "%s has values from %g to %g, which is neither [0, 1] nor [-1, 1]: say with "
-                       "%s what is black and what is white",
-                       info->name, (double)low, (double)high, option);
+                       "%s has values from %g to %g, which is neither [0, 1] nor [-1, 1]: %s%s",
+                       info->name, (double)low, (double)high,
+                       option ? "say what is black and what is white with " : "scale it to one",
+                       option ? option : "");
 }
 
 static void apply(basin__unit *unit, float *x, int64_t n) {

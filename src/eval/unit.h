@@ -19,7 +19,7 @@ typedef struct basin__unit {
  * The same images with values in [0, 1], black to white, as a new set; labels are kept. `range`,
  * [low, high], or NULL: told from the values, which must be those of [0, 1] or of [−1, 1] but for a
  * tenth of it beyond, and reach down to −0.5 if of [−1, 1]; all else is BASIN_ERROR_CONFIG, and the
- * message asks for `option`. Points are copied as they are.
+ * message asks for `option`, if there is one. Points are copied as they are.
  */
 basin_status basin__unit_images(basin_context *context, const basin_data *data, const float *range,
                                 const char *option, basin__unit *unit, basin_data **out);
