@@ -292,8 +292,8 @@ static void test_pytorch(void **state) {
     }
 }
 
-/** Compared in tests/test_classify.c: they need networks that give logits. */
-static const char *const compared_elsewhere[] = {"classify", "jem"};
+/** Compared in tests/test_classify.c, tests/test_improved_cd.c: they need more than an energy. */
+static const char *const compared_elsewhere[] = {"classify", "jem", "improved-cd"};
 
 /** No objective is without a case above. */
 static void test_all_are_compared(void **state) {

@@ -184,15 +184,21 @@ static void test_resume_is_exact_without_chains(void **state) {
     check_resume("{\"objective\": \"denoising-score-matching\"}"); /* watches no energies */
 }
 
-static void test_threads_change_nothing(void **state) {
+static void test_resume_is_exact_with_neighbours(void **state) {
     (void)state;
+    check_resume("{\"objective\": \"improved-cd\", \"neighbours\": 9, \"kl_steps\": 2,"
+                 " \"augment_probability\": 0.5, \"augment_scale\": 0.1,"
+                 " \"augment_colour\": 0.2}");
+    check_resume("{\"objective\": \"improved-cd\", \"chain_start\": \"noise\","
+                 " \"noise_before\": true}");
+}
+
+static void check_threads(const char *settings) {
     char root[64], one[96], two[96], five[96];
     test_folder_make(root);
     folder_in(one, root, "one");
     folder_in(two, root, "two");
     folder_in(five, root, "five");
-    /* 131 chains: several tiles and shards, the last ones partial */
-    const char *settings = "{\"batch\": 131, \"buffer_size\": 200}";
     assert_int_equal(run_part(1, one, BASIN_TRAIN_NEW, 6, -1, settings), BASIN_OK);
     assert_int_equal(run_part(2, two, BASIN_TRAIN_NEW, 6, -1, settings), BASIN_OK);
     assert_int_equal(run_part(5, five, BASIN_TRAIN_NEW, 6, -1, settings), BASIN_OK);
@@ -201,6 +207,14 @@ static void test_threads_change_nothing(void **state) {
     assert_same_tree(context, one, five);
     basin_context_destroy(context);
     test_folder_remove(root);
+}
+
+/* 131 chains: several tiles and shards, the last ones partial. */
+static void test_threads_change_nothing(void **state) {
+    (void)state;
+    check_threads("{\"batch\": 131, \"buffer_size\": 200}");
+    check_threads("{\"batch\": 131, \"buffer_size\": 200, \"objective\": \"improved-cd\","
+                  " \"augment_probability\": 0.5}");
 }
 
 /* ---- the parts ---- */
@@ -594,20 +608,22 @@ static void test_configurations(void **state) {
                                   " \"network\": \"mlp\"}",
                                   false),
                      BASIN_OK);
-    static const char *const wrong[] = {"{\"preset\": \"tetxbook\"}",
-                                        "{\"network\": \"cnov\"}",
-                                        "{\"sampler\": \"langevim\"}",
-                                        "{\"optimiser\": \"adma\"}",
-                                        "{\"objective\": \"ce\"}",
-                                        "{\"bacth\": 3}",
-                                        "{\"batch\": 0}",
-                                        "{\"momentum\": 0.5}",
-                                        "{\"batch\": 64, \"buffer_size\": 8}"};
+    static const char *const wrong[] = {
+        "{\"preset\": \"tetxbook\"}",
+        "{\"network\": \"cnov\"}",
+        "{\"sampler\": \"langevim\"}",
+        "{\"optimiser\": \"adma\"}",
+        "{\"objective\": \"ce\"}",
+        "{\"bacth\": 3}",
+        "{\"batch\": 0}",
+        "{\"momentum\": 0.5}",
+        "{\"batch\": 64, \"buffer_size\": 8}",
+        "{\"augment_probability\": 0.5, \"chain_start\": \"data\"}"};
     for (size_t i = 0; i < BASIN_COUNT(wrong); i++)
         assert_int_equal(try_settings(context, wrong[i], false), BASIN_ERROR_CONFIG);
-    static const char *const wrong_for_points[] = {"{\"shift\": 1}", "{\"flip\": true}",
-                                                   "{\"range\": \"-1,1\"}",
-                                                   "{\"buffer_storage\": \"byte\"}"};
+    static const char *const wrong_for_points[] = {
+        "{\"shift\": 1}", "{\"flip\": true}", "{\"range\": \"-1,1\"}",
+        "{\"buffer_storage\": \"byte\"}", "{\"augment_probability\": 0.5}"};
     for (size_t i = 0; i < BASIN_COUNT(wrong_for_points); i++)
         assert_int_equal(try_settings(context, wrong_for_points[i], true), BASIN_ERROR_CONFIG);
     basin_context_destroy(context);
@@ -776,6 +792,7 @@ int main(void) {
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_resume_is_exact_with_a_queue),
+        cmocka_unit_test(test_resume_is_exact_with_neighbours),
         cmocka_unit_test(test_resume_is_exact_without_a_buffer),
         cmocka_unit_test(test_resume_is_exact_without_chains),
         cmocka_unit_test(test_folders_in_the_way),

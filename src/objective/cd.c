@@ -32,21 +32,11 @@ static const basin__option cd_table[] = {
     BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
-/* The classes of data and of chains; BASIN_NO_VALUE: those of none. */
-static void build_labels(const cd_options *options, basin__loss *of, basin_value *data,
-                         basin_value *negative) {
-    *data = *negative = BASIN_NO_VALUE;
-    if (!options->class_conditional)
-        return;
-    *data = basin__loss_label(of, options->class_dropout);
-    *negative = basin__loss_source(of, BASIN__SOURCE_NEGATIVE_LABEL, "negative_label",
-                                   basin_shape_vector(1));
-}
-
 static basin__objective_values cd_build(const void *values, basin__loss *of, basin_graph *graph) {
     const cd_options *options = values;
     basin_value label, negative_label;
-    build_labels(options, of, &label, &negative_label);
+    basin__loss_chain_labels(of, options->class_conditional, options->class_dropout, &label,
+                             &negative_label);
     basin_value negative =
         basin__loss_source(of, BASIN__SOURCE_NEGATIVE, "negative", of->energy->shape);
     basin_value low = basin__loss_energy(of, basin__loss_data(of), BASIN_NO_VALUE, label).energy;

@@ -22,6 +22,16 @@ basin_value basin__loss_label(basin__loss *loss, double dropout) {
     return basin_graph_add(graph, label, basin_graph_mul(graph, is_hidden, missing));
 }
 
+void basin__loss_chain_labels(basin__loss *loss, bool is_conditional, double dropout,
+                              basin_value *data, basin_value *negative) {
+    *data = *negative = BASIN_NO_VALUE;
+    if (!is_conditional)
+        return;
+    *data = basin__loss_label(loss, dropout);
+    *negative = basin__loss_source(loss, BASIN__SOURCE_NEGATIVE_LABEL, "negative_label",
+                                   basin_shape_vector(1));
+}
+
 /* With lse = log Σ exp f and m the label's one-hot vector, Σm 1 or 0:
    Σm (lse − smoothing · mean f) − (1 − smoothing) Σ m f. */
 basin_value basin__loss_cross_entropy(basin_graph *graph, basin_value logits, basin_value label,

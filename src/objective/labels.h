@@ -21,6 +21,13 @@
 basin_value basin__loss_label(basin__loss *loss, double dropout);
 
 /**
+ * The classes of data and of chains; BASIN_NO_VALUE where the loss is not conditional. A share
+ * `dropout` of the data's is hidden, as of the chains' where they begin.
+ */
+void basin__loss_chain_labels(basin__loss *loss, bool is_conditional, double dropout,
+                              basin_value *data, basin_value *negative);
+
+/**
  * −Σ t log softmax(logits) for targets t = (1 − smoothing) at the label and smoothing / K at each
  * of the K classes (Szegedy et al., 2016, section 7); 0 where the label is "none".
  */

@@ -148,6 +148,13 @@ static basin_status compile(basin__loss *loss, const basin__objective_def *objec
 
 basin_status basin__loss_create(const basin__objective_def *objective, const void *options,
                                 basin_energy *energy, int64_t batch, basin__loss **out) {
+    return basin__loss_create_along(objective, options, energy, batch, NULL, NULL, out);
+}
+
+basin_status basin__loss_create_along(const basin__objective_def *objective, const void *options,
+                                      basin_energy *energy, int64_t batch,
+                                      const basin__sampler_def *sampler,
+                                      const void *sampler_options, basin__loss **out) {
     *out = NULL;
     if (energy->network == NULL)
         return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
@@ -157,6 +164,8 @@ basin_status basin__loss_create(const basin__objective_def *objective, const voi
         return BASIN_ERROR_MEMORY;
     loss->energy = energy;
     loss->batch = batch;
+    loss->sampler = sampler;
+    loss->sampler_options = sampler_options;
     basin_status status = alloc_results(loss, energy->context);
     if (status == BASIN_OK)
         status = compile(loss, objective, options);
@@ -232,6 +241,13 @@ float *basin__loss_find(const basin__loss *loss, const char *name) {
     for (int i = 0; i < loss->source_count; i++)
         if (strcmp(loss->sources[i].name, name) == 0)
             return loss->sources[i].data;
+    return NULL;
+}
+
+const basin__loss_input *basin__loss_find_kind(const basin__loss *loss, basin__source_kind kind) {
+    for (int i = 0; i < loss->source_count; i++)
+        if (loss->sources[i].kind == kind)
+            return &loss->sources[i];
     return NULL;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/option.h"
 #include "energy/energy.h"
+#include "sampler/sampler.h"
 
 /** What fills a source, an example at a time. */
 typedef enum basin__source_kind {
@@ -21,6 +22,9 @@ typedef enum basin__source_kind {
     BASIN__SOURCE_NEGATIVE, /* where a chain ended, shaped like x */
     BASIN__SOURCE_LABEL,    /* the example's class, a scalar; where it has none, class_count */
     BASIN__SOURCE_NEGATIVE_LABEL, /* the class that its chain ran at, likewise */
+    BASIN__SOURCE_CHAIN,          /* where a chain stood before its last steps, shaped like x */
+    BASIN__SOURCE_CHAIN_NOISE,    /* the normals of those steps, one after another */
+    BASIN__SOURCE_NEIGHBOUR,      /* of some other chains the one nearest to its end, like x */
     BASIN__SOURCE_NORMAL,         /* standard normals */
     BASIN__SOURCE_UNIFORM,        /* uniform in [0, 1) */
     /* A number that is uniform, or normal, by itself, and whose quantiles lie evenly over the
@@ -83,6 +87,8 @@ typedef struct basin__objective_def {
     basin_status (*fit)(const void *options, basin__loss *loss, const basin__examples *examples);
     /** Share of chains that run at no class, of those with a source "negative_label". NULL: 0. */
     double (*class_dropout)(const void *options);
+    /** How many chains a source of the nearest is chosen among. NULL: it has none. */
+    int64_t (*neighbours)(const void *options);
 } basin__objective_def;
 
 extern const basin__objective_def *const basin__objectives[];
@@ -101,6 +107,8 @@ typedef struct basin__loss_input {
 /** A loss compiled for batches of a fixed size. */
 struct basin__loss {
     basin_energy *energy;
+    const basin__sampler_def *sampler; /* of the chains; NULL: not known */
+    const void *sampler_options;
     basin_graph *graph;
     basin__plan *plan;
     int64_t batch;
@@ -118,6 +126,11 @@ struct basin__loss {
 /** Compile the mean loss over a batch. The energy must be a network's, and outlive the loss. */
 basin_status basin__loss_create(const basin__objective_def *objective, const void *options,
                                 basin_energy *energy, int64_t batch, basin__loss **out);
+/** The same of an objective that builds the sampler's steps; its options must outlive the loss. */
+basin_status basin__loss_create_along(const basin__objective_def *objective, const void *options,
+                                      basin_energy *energy, int64_t batch,
+                                      const basin__sampler_def *sampler,
+                                      const void *sampler_options, basin__loss **out);
 void basin__loss_destroy(basin__loss *loss);
 
 /* ---- for build(): values of the loss's graph ---- */
@@ -138,6 +151,8 @@ basin__energy_values basin__loss_energy(basin__loss *loss, basin_value x, basin_
  * there is none.
  */
 float *basin__loss_find(const basin__loss *loss, const char *name);
+/** The source of a kind, the first where there are several; NULL: there is none. */
+const basin__loss_input *basin__loss_find_kind(const basin__loss *loss, basin__source_kind kind);
 /**
  * Fill all sources of random numbers for update `draw` (each a pure function of seed, draw,
  * attempt, example and element).

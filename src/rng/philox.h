@@ -27,9 +27,11 @@ typedef enum basin__purpose {
     BASIN__PURPOSE_INIT,       /* parameters' start */
     BASIN__PURPOSE_MOMENTUM,
     BASIN__PURPOSE_ACCEPT,
-    BASIN__PURPOSE_EVALUATE, /* sets drawn for evaluation: uniform noise, shuffles */
-    BASIN__PURPOSE_DITHER,   /* rounding of chains kept as bytes */
-    BASIN__PURPOSE_OBJECTIVE /* a loss's own: noise levels, noisy copies, directions */
+    BASIN__PURPOSE_EVALUATE,     /* sets drawn for evaluation: uniform noise, shuffles */
+    BASIN__PURPOSE_DITHER,       /* rounding of chains kept as bytes */
+    BASIN__PURPOSE_OBJECTIVE,    /* a loss's own: noise levels, noisy copies, directions */
+    BASIN__PURPOSE_NEIGHBOUR,    /* chains among which the nearest is looked for */
+    BASIN__PURPOSE_AUGMENT_CHAIN /* of chains on their way from the buffer */
 } basin__purpose;
 
 /** Ten rounds on one counter. */

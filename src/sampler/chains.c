@@ -31,6 +31,16 @@ typedef struct chains {
 
 static int64_t first_of(const chains *all, int64_t tile) { return tile * all->n / all->tiles; }
 
+/** The tail of the chains from `first` on. */
+static basin__chain_tail tail_from(const basin__chain_run *run, int64_t first, int64_t size) {
+    basin__chain_tail tail = run->tail;
+    if (tail.step_count > 0) {
+        tail.x += first * size;
+        tail.noise += first * tail.step_count * size;
+    }
+    return tail;
+}
+
 static void run_tile(void *user, int64_t index, int worker) {
     chains *all = user;
     const int64_t first = first_of(all, index), scratch = (int64_t)worker * all->largest;
@@ -53,6 +63,7 @@ static void run_tile(void *user, int64_t index, int worker) {
         .first_draw = all->run->first_draw,
         .attempt = all->run->attempt,
         .worker = worker,
+        .tail = tail_from(all->run, first, all->size),
     };
     all->run->sampler->run(all->run->options, all->kernels, all->run->energy, &tile);
     all->outcomes[index] =

@@ -14,6 +14,7 @@
 #include "sampler/sampler.h"
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 enum { NOISE_GIVEN, NOISE_AUTO };
 enum { CLIP_NONE, CLIP_ELEMENT, CLIP_NORM };
@@ -87,6 +88,76 @@ static void keep_in_box(const langevin_options *options, const basin__cpu_kernel
         kernels->reflect(tile->x, low, high, tile->n * tile->size);
 }
 
+/* ---- the run's end, kept and as graph ---- */
+
+static int64_t first_of_tail(const langevin_options *options, const basin__chain_tile *tile) {
+    return options->n_steps - tile->tail.step_count;
+}
+
+static void keep_place(const langevin_options *options, const basin__chain_tile *tile,
+                       int64_t step) {
+    if (tile->tail.step_count > 0 && step == first_of_tail(options, tile))
+        memcpy(tile->tail.x, tile->x, (size_t)(tile->n * tile->size) * sizeof(float));
+}
+
+static void keep_noise(const langevin_options *options, const basin__chain_tile *tile,
+                       int64_t step) {
+    const basin__chain_tail *tail = &tile->tail;
+    const int64_t at = step - first_of_tail(options, tile), size = tile->size;
+    for (int64_t i = 0; tail->step_count > 0 && at >= 0 && i < tile->n; i++)
+        memcpy(tail->noise + (i * tail->step_count + at) * size, tile->noise + i * size,
+               (size_t)size * sizeof(float));
+}
+
+/* A value past an end by more than the box's width stays at the other end, where the kernel would
+   have it turn back; steps are shorter. */
+static basin_value box_graph(const langevin_options *options, basin_graph *graph, basin_value x) {
+    const double low = options->box_low, high = options->box_high;
+    if (options->box == BOX_NONE)
+        return x;
+    if (options->box == BOX_REFLECT) {
+        basin_value below = basin_graph_relu(
+            graph, basin_graph_offset(graph, basin_graph_scale(graph, x, -1), low));
+        basin_value above = basin_graph_relu(graph, basin_graph_offset(graph, x, -high));
+        x = basin_graph_add(graph, x,
+                            basin_graph_scale(graph, basin_graph_sub(graph, below, above), 2));
+    }
+    return basin_graph_clamp(graph, x, low, high);
+}
+
+/* A norm above the bound scales the step by bound / norm. What is added under the root keeps its
+   slope finite where the gradient is zero, and is lost in rounding where the bound is reached. */
+static basin_value clip_graph(const langevin_options *options, basin_graph *graph,
+                              basin_value gradient) {
+    const double bound = options->gradient_clip_value;
+    if (options->gradient_clip == CLIP_ELEMENT)
+        return basin_graph_clamp(graph, gradient, -bound, bound);
+    if (options->gradient_clip == CLIP_NONE)
+        return gradient;
+    basin_value squares =
+        basin_graph_sum(graph, basin_graph_square(graph, gradient), BASIN_AXES_ALL);
+    basin_value norm =
+        basin_graph_sqrt(graph, basin_graph_offset(graph, squares, 1e-7 * bound * bound));
+    basin_value share = basin_graph_scale(graph, basin_graph_reciprocal(graph, norm), bound);
+    return basin_graph_mul(graph, gradient, basin_graph_clamp(graph, share, 0, 1));
+}
+
+static basin_value langevin_step(const void *values, const basin__step_graph *of, basin_value x,
+                                 basin_value noise) {
+    const langevin_options *options = values;
+    basin_graph *graph = of->graph;
+    noise = basin_graph_scale(graph, noise, options->noise_std);
+    if (options->noise_before)
+        x = box_graph(options, graph, basin_graph_add(graph, x, noise));
+    basin_value gradient = clip_graph(options, graph, of->gradient(of->user, x));
+    x = basin_graph_sub(graph, x, basin_graph_scale(graph, gradient, options->step_size));
+    if (!options->noise_before)
+        x = basin_graph_add(graph, x, noise);
+    return box_graph(options, graph, x);
+}
+
+/* ---- walking ---- */
+
 static void add_noise(const langevin_options *options, const basin__cpu_kernels *kernels,
                       const basin__chain_tile *tile, int64_t step) {
     if (options->noise_std == 0)
@@ -96,6 +167,7 @@ static void add_noise(const langevin_options *options, const basin__cpu_kernels 
                         .chain = tile->first_chain,
                         .purpose = (uint16_t)(BASIN__PURPOSE_LANGEVIN | tile->attempt << 8)};
     kernels->normal(tile->noise, tile->n, tile->size, &draw);
+    keep_noise(options, tile, step);
     kernels->axpy(tile->x, (float)options->noise_std, tile->noise, tile->n * tile->size);
 }
 
@@ -137,6 +209,7 @@ static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
                          basin_energy *energy, basin__chain_tile *tile) {
     const langevin_options *options = values;
     for (int64_t step = 0; step < options->n_steps && !tile->is_diverged; step++) {
+        keep_place(options, tile, step);
         if (options->noise_before) {
             add_noise(options, kernels, tile, step);
             keep_in_box(options, kernels, tile);
@@ -163,6 +236,7 @@ const basin__sampler_def basin__sampler_langevin = {
     .options_bytes = sizeof(langevin_options),
     .check = langevin_check,
     .run = langevin_run,
+    .step = langevin_step,
     .temperature = langevin_temperature,
     .steps = langevin_steps,
 };

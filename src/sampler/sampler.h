@@ -12,6 +12,16 @@
 #include "energy/energy.h"
 #include "rng/philox.h"
 
+/**
+ * The end of a run, kept for what differentiates it: the last `step_count` steps, at most all. With
+ * these numbers a sampler's step() builds them again as graph.
+ */
+typedef struct basin__chain_tail {
+    int64_t step_count; /* 0: nothing is kept */
+    float *x;           /* [n, size], out: where chains stood before those steps */
+    float *noise;       /* [n, step_count, size], out: the standard normals they drew */
+} basin__chain_tail;
+
 /** A tile of chains, [n, size] dense. */
 typedef struct basin__chain_tile {
     float *x;
@@ -31,11 +41,19 @@ typedef struct basin__chain_tile {
     uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
     uint16_t attempt;    /* a roll-back is a new attempt */
     int worker;
+    basin__chain_tail tail;     /* of the tile's chains; of samplers that have step() */
     double *gradient_norms;     /* [n]; the sampler adds each step's |dE/dx| */
     int64_t proposed, accepted; /* moves, over all chains, of samplers that may reject */
     bool is_diverged;           /* the sampler found a value that is not finite */
     bool is_unfinished;         /* the sampler's bound on evaluations was reached before the end */
 } basin__chain_tile;
+
+/** What a step is built in: dE/dx at a value of the graph comes from gradient(user, x). */
+typedef struct basin__step_graph {
+    basin_graph *graph;
+    basin_value (*gradient)(void *user, basin_value x);
+    void *user;
+} basin__step_graph;
 
 /** What a chain starts from. */
 typedef struct basin__chain_start {
@@ -56,6 +74,12 @@ typedef struct basin__sampler_def {
     /** Advance the tile by the options' number of steps. */
     void (*run)(const void *options, const basin__cpu_kernels *kernels, basin_energy *energy,
                 basin__chain_tile *tile);
+    /**
+     * One step of run() as graph, of any value x and its standard normals: where the chain goes.
+     * NULL: steps cannot be differentiated.
+     */
+    basin_value (*step)(const void *options, const basin__step_graph *of, basin_value x,
+                        basin_value noise);
     basin_temperature (*temperature)(const void *options);
     /** Evaluations of the gradient in one run. */
     int64_t (*steps)(const void *options);
@@ -100,6 +124,7 @@ typedef struct basin__chain_run {
     uint64_t seed, first_draw;
     uint32_t first_chain;
     uint16_t attempt;
+    basin__chain_tail tail; /* what is kept of the run; step_count 0: nothing */
     /* out */
     double gradient_norm; /* mean over chains and steps */
     double acceptance;    /* share of the moves proposed; NaN: none is ever rejected */

@@ -194,6 +194,12 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "restart-from faint is for chains from the buffer: take chain-start "
                            "buffer, or leave restart-from away");
+    if (train->augment.probability > 0 && (is_points || train->chain_start != BASIN__START_BUFFER))
+        return basin__fail(
+            context, BASIN_ERROR_CONFIG,
+            "augment-probability is for images that chains take from the buffer, and "
+            "%s: leave it away",
+            is_points ? "the data are points" : "chain-start is not buffer");
     if (train->chain_start == BASIN__START_BUFFER && train->buffer_size < train->batch)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",

@@ -10,6 +10,7 @@
 #include "objective/objective.h"
 #include "optim/optim.h"
 #include "sampler/sampler.h"
+#include "train/augment.h"
 
 enum { BASIN__START_BUFFER, BASIN__START_DATA, BASIN__START_NOISE };
 enum { BASIN__RESTART_EXAMPLE, BASIN__RESTART_BATCH };
@@ -28,6 +29,7 @@ typedef struct basin__train_values {
     int64_t chain_start, restart, restart_from;
     double restart_probability;
     int64_t buffer_size, buffer_policy, buffer_storage;
+    basin__augmentation augment; /* of chains from the buffer */
     int64_t range;
     double data_noise;
     int64_t shift;

@@ -186,6 +186,22 @@ static basin_status label_buffer(basin__trainer *trainer) {
     return BASIN_OK;
 }
 
+/* What the loss asks for beside where chains end: their last steps, their nearest neighbours. */
+static basin_status make_tail(basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    const basin__loss *loss = trainer->loss;
+    const basin__loss_input *before = basin__loss_find_kind(loss, BASIN__SOURCE_CHAIN);
+    const basin__loss_input *noise = basin__loss_find_kind(loss, BASIN__SOURCE_CHAIN_NOISE);
+    if (before != NULL && noise != NULL)
+        trainer->tail = (basin__chain_tail){noise->size / before->size, before->data, noise->data};
+    if (basin__loss_find_kind(loss, BASIN__SOURCE_NEIGHBOUR) == NULL)
+        return BASIN_OK;
+    const void *options = config->groups[BASIN__GROUP_OBJECTIVE].values;
+    return basin__neighbours_init(trainer->context, &trainer->neighbours,
+                                  config->objective->neighbours(options), trainer->batch,
+                                  trainer->size);
+}
+
 static basin_status make_chains(basin__trainer *trainer) {
     const basin__train_values *train = &trainer->config.train;
     size_t elements = (size_t)trainer->batch * (size_t)trainer->size;
@@ -202,6 +218,7 @@ static basin_status make_chains(basin__trainer *trainer) {
     if (trainer->starts == NULL || trainer->chains == NULL || trainer->one == NULL ||
         trainer->chosen == NULL || trainer->ages == NULL)
         return BASIN_ERROR_MEMORY;
+    BASIN_TRY(make_tail(trainer));
     if (!trainer->has_chains || train->chain_start != BASIN__START_BUFFER)
         return BASIN_OK;
     bool is_byte = train->buffer_storage == BASIN__STORAGE_BYTE ||
@@ -246,9 +263,10 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
     BASIN_TRY(make_energy(trainer, &trainer->energy));
     BASIN_TRY(make_energy(trainer, &trainer->average));
     BASIN_TRY(check_parts(trainer));
-    BASIN_TRY(basin__loss_create(trainer->config.objective,
-                                 trainer->config.groups[BASIN__GROUP_OBJECTIVE].values,
-                                 trainer->energy, trainer->batch, &trainer->loss));
+    BASIN_TRY(basin__loss_create_along(
+        trainer->config.objective, trainer->config.groups[BASIN__GROUP_OBJECTIVE].values,
+        trainer->energy, trainer->batch, trainer->config.sampler,
+        trainer->config.groups[BASIN__GROUP_SAMPLER].values, &trainer->loss));
     if (basin__loss_find(trainer->loss, "label") != NULL &&
         basin_data_describe(trainer->data)->class_count != trainer->energy->condition.class_count)
         return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
@@ -301,6 +319,7 @@ void basin__trainer_destroy(basin__trainer *trainer) {
     basin_context *context = trainer->context;
     basin__rundir_close(trainer);
     basin__buffer_reset(&trainer->buffer);
+    basin__neighbours_reset(&trainer->neighbours);
     basin__buffer_reset(&trainer->snapshot.buffer);
     basin__free(context, trainer->snapshot.trained);
     basin__batches_reset(&trainer->batches);

@@ -21,6 +21,7 @@
 #include "io/events.h"
 #include "train/batches.h"
 #include "train/config.h"
+#include "train/neighbours.h"
 #include <basin/train.h>
 
 /** Sums over the updates since the last report. */
@@ -88,6 +89,7 @@ typedef struct basin__trainer {
     int64_t trained_elements;
     basin__batches batches;
     basin__buffer buffer;
+    basin__neighbours neighbours; /* capacity 0: the loss asks for none */
     basin__progress progress;
     basin__snapshot snapshot;
     basin__run_folder folder;
@@ -100,6 +102,7 @@ typedef struct basin__trainer {
     float *x, *starts, *chains, *one; /* [batch, size] each, but one: [size]; x: the loss's */
     float *labels;                    /* [batch], the loss's; NULL: it takes none */
     float *chain_labels;    /* [batch], the loss's: classes that chains run at; NULL: at none */
+    basin__chain_tail tail; /* of chains, into the loss's sources; step_count 0: none */
     int32_t *chosen, *ages; /* [batch] */
 } basin__trainer;
 

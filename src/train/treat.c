@@ -39,17 +39,15 @@ static float look(basin_shape shape, float low, const float *in, double y, doubl
     return (float)((1 - v) * above + v * below);
 }
 
-static void move(const basin__draw *draw, basin_shape shape, float low, const float *in,
+void basin__move(const basin__movement *movement, basin_shape shape, float low, const float *in,
                  float *out) {
-    const double turn = spread(draw, WORD_TURN, TURN_MAX);
-    const double scale = exp(spread(draw, WORD_SCALE, SCALE_MAX));
-    const double shift_y = spread(draw, WORD_SHIFT_Y, SHIFT_MAX);
-    const double shift_x = spread(draw, WORD_SHIFT_X, SHIFT_MAX);
     const double centre_y = 0.5 * (shape.height - 1), centre_x = 0.5 * (shape.width - 1);
-    const double along = cos(turn) / scale, across = sin(turn) / scale;
+    const double along = cos(movement->turn) / movement->scale;
+    const double across = sin(movement->turn) / movement->scale;
     for (int y = 0; y < shape.height; y++)
         for (int x = 0; x < shape.width; x++) {
-            double dy = y - centre_y - shift_y, dx = x - centre_x - shift_x;
+            double dy = y - centre_y - movement->shift_y;
+            double dx = (movement->is_mirrored ? centre_x - x : x - centre_x) - movement->shift_x;
             double from_y = centre_y + along * dy - across * dx;
             double from_x = centre_x + across * dy + along * dx;
             for (int c = 0; c < shape.channels; c++)
@@ -62,10 +60,14 @@ void basin__treat(const basin__cpu_kernels *kernels, const basin__draw *draw, ba
                   float low, float high, float *x, float *scratch) {
     const int64_t size = basin_shape_count(shape);
     const double std = NOISE_MAX * (double)(high - low) * basin__random_unit(draw, WORD_NOISE);
+    const basin__movement movement = {.turn = spread(draw, WORD_TURN, TURN_MAX),
+                                      .scale = exp(spread(draw, WORD_SCALE, SCALE_MAX)),
+                                      .shift_y = spread(draw, WORD_SHIFT_Y, SHIFT_MAX),
+                                      .shift_x = spread(draw, WORD_SHIFT_X, SHIFT_MAX)};
     basin__draw noise = *draw;
     noise.chain |= NOISE_CHAIN;
     memcpy(scratch, x, (size_t)size * sizeof(float));
-    move(draw, shape, low, scratch, x);
+    basin__move(&movement, shape, low, scratch, x);
     kernels->normal(scratch, 1, size, &noise);
     kernels->axpy(x, (float)std, scratch, size);
     kernels->clamp(x, low, high, size);

@@ -9,6 +9,17 @@
 #include "graph/graph.h"
 #include "rng/philox.h"
 
+/** A movement of an image about its centre. */
+typedef struct basin__movement {
+    double turn; /* radians */
+    double scale, shift_y, shift_x;
+    bool is_mirrored; /* afterwards, left to right */
+} basin__movement;
+
+/** The moved image `in`; between pixels bilinear, what comes from outside is `low`. */
+void basin__move(const basin__movement *movement, basin_shape shape, float low, const float *in,
+                 float *out);
+
 /**
  * Turn an image by up to 10°, scale it by up to a tenth, shift it by up to 1.5 pixels each way (all
  * uniform, about its centre; between pixels, bilinear) and give it noise of a standard deviation

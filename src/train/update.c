@@ -64,6 +64,16 @@ static void start_fresh(basin__trainer *trainer, const basin__moment *moment, in
                         moment->attempt, low, high, 1, trainer->size, start);
 }
 
+static void augment_chain(basin__trainer *trainer, const basin__moment *moment, int64_t i) {
+    const basin__draw draw = {.seed = moment->seed,
+                              .draw = moment->update,
+                              .chain = (uint32_t)i,
+                              .purpose =
+                                  (uint16_t)(BASIN__PURPOSE_AUGMENT_CHAIN | moment->attempt << 8)};
+    basin__augment(&trainer->config.train.augment, &draw, trainer->shape, trainer->low,
+                   trainer->high, trainer->starts + i * trainer->size, trainer->one);
+}
+
 /* Fill `starts` and `ages`: chains drawn from the buffer, some of them begun anew. */
 static void start_from_buffer(basin__trainer *trainer, const basin__moment *moment) {
     const basin__train_values *train = &trainer->config.train;
@@ -79,6 +89,7 @@ static void start_from_buffer(basin__trainer *trainer, const basin__moment *mome
         }
         basin__buffer_get(&trainer->buffer, trainer->chosen[i],
                           trainer->starts + i * trainer->size);
+        augment_chain(trainer, moment, i);
         trainer->ages[i] = trainer->buffer.ages[trainer->chosen[i]];
         if (trainer->chain_labels != NULL)
             trainer->chain_labels[i] = (float)trainer->buffer.labels[trainer->chosen[i]];
@@ -108,7 +119,8 @@ static basin_status walk_chains(basin__trainer *trainer, const basin__moment *mo
                             .seed = moment->seed,
                             .first_draw =
                                 moment->update * (uint64_t)config->sampler->steps(options),
-                            .attempt = moment->attempt};
+                            .attempt = moment->attempt,
+                            .tail = trainer->tail};
     BASIN_TRY(basin__chains_run(&run, trainer->batch, trainer->chains));
     trainer->progress.meter.gradient_norm_input += run.gradient_norm;
     return BASIN_OK;
@@ -228,11 +240,27 @@ static void step_parameters(basin__trainer *trainer, double gradient_norm) {
     basin__energy_changed(trainer->average);
 }
 
+/* The nearest to each chain's end, where the loss asks for it. */
+static void find_neighbours(basin__trainer *trainer, const basin__moment *moment) {
+    basin__neighbours *all = &trainer->neighbours;
+    const basin__loss_input *room = basin__loss_find_kind(trainer->loss, BASIN__SOURCE_NEIGHBOUR);
+    const bool is_kept = trainer->buffer.count > 0;
+    if (room == NULL)
+        return;
+    if (is_kept)
+        basin__neighbours_draw(all, &trainer->buffer, moment);
+    else
+        basin__neighbours_take(all, trainer->batch, trainer->chains);
+    basin__neighbours_find(all, trainer->batch, is_kept ? trainer->chosen : NULL, trainer->chains,
+                           room->data);
+}
+
 /* Negatives: chains walked from the buffer, the data or noise. */
 static basin_status make_negatives(basin__trainer *trainer, const basin__moment *moment) {
     start_chains(trainer, moment);
     BASIN_TRY(walk_chains(trainer, moment));
     measure_chains(trainer);
+    find_neighbours(trainer, moment);
     float *negatives = basin__loss_find(trainer->loss, "negative");
     if (negatives != NULL)
         memcpy(negatives, trainer->chains,
