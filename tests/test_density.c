@@ -33,27 +33,35 @@ static double normal(uint64_t *state) {
 
 /* ---- densities ---- */
 
-#define LOW (-6.0)
-#define CELLS 24    /* of width 0.5 along each axis: the checkerboard's edges lie between cells */
-#define FINE_MOST 8 /* midpoints along a cell's side; with noise, 5 */
+#define LOW (-5.0)
+#define CELLS 20 /* of width 0.5 along each axis: the checkerboard's edges lie between cells */
 #define DRAWS 400000
 #define SEEN_LEAST 20 /* expected draws of a cell that counts by itself */
 
-/** The density's mass in each cell, by midpoints. */
+/* Gauss-Legendre on [0, 1]. */
+#define NODES 5
+static const double node_at[NODES] = {0.046910077030668, 0.230765344947158, 0.5, 0.769234655052842,
+                                      0.953089922969332};
+static const double node_weight[NODES] = {0.118463442528095, 0.239314335249683, 0.284444444444444,
+                                          0.239314335249683, 0.118463442528095};
+
+/** The density's mass in each cell, by one panel of nodes along each axis, or two without noise. */
 static void integrate_cells(const basin_data *data, double noise_std, double *mass) {
-    static float x[2 * CELLS * FINE_MOST];
-    static double log_density[CELLS * FINE_MOST];
-    const int fine = noise_std > 0 ? 5 : FINE_MOST, side = CELLS * fine;
-    const double pixel = 0.5 / fine;
+    static float x[2 * 2 * CELLS * NODES];
+    static double log_density[2 * CELLS * NODES];
+    const int panels = noise_std > 0 ? 1 : 2, side = CELLS * panels * NODES;
+    const double panel = 0.5 / panels;
     memset(mass, 0, CELLS * CELLS * sizeof *mass);
     for (int row = 0; row < side; row++) {
         for (int column = 0; column < side; column++) {
-            x[2 * column] = (float)(LOW + (column + 0.5) * pixel);
-            x[2 * column + 1] = (float)(LOW + (row + 0.5) * pixel);
+            x[2 * column] = (float)(LOW + (column / NODES + node_at[column % NODES]) * panel);
+            x[2 * column + 1] = (float)(LOW + (row / NODES + node_at[row % NODES]) * panel);
         }
         assert_int_equal(basin_data_log_density(data, noise_std, side, x, log_density), BASIN_OK);
         for (int column = 0; column < side; column++)
-            mass[row / fine * CELLS + column / fine] += exp(log_density[column]) * pixel * pixel;
+            mass[row / (panels * NODES) * CELLS + column / (panels * NODES)] +=
+                exp(log_density[column]) * node_weight[row % NODES] * node_weight[column % NODES] *
+                panel * panel;
     }
 }
 
