@@ -532,6 +532,32 @@ static void test_chains_walk_at_their_classes(void **state) {
     basin_context_destroy(context);
 }
 
+/* Each example comes with its own label, also in a batch that ends one epoch and begins the next.
+ */
+static void test_labels_belong_to_their_examples(void **state) {
+    (void)state;
+    enum { COUNT = 50, BATCH = 35 };
+    basin_context *context = test_context_on(NULL, 1);
+    float x[COUNT], batch[BATCH], labels[BATCH];
+    int given[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        x[i] = (float)(given[i] = i);
+    basin_data *data;
+    basin__batches batches;
+    assert_int_equal(
+        basin_data_from_memory(context, "line", COUNT, 1, 1, 1, false, x, given, &data), BASIN_OK);
+    assert_int_equal(basin__batches_init(context, &batches, data, 9), BASIN_OK);
+    for (uint64_t update = 0; update < 10; update++) { /* 350 = 7 epochs */
+        const basin__moment moment = {.seed = 9, .update = update};
+        basin__batches_get(&batches, &moment, BATCH, batch);
+        basin__batches_labels(&batches, &moment, BATCH, labels);
+        assert_memory_equal(batch, labels, sizeof batch);
+    }
+    basin__batches_reset(&batches);
+    basin_data_close(data);
+    basin_context_destroy(context);
+}
+
 /* 2000 chains: shares ¾ · (½, ¼, ¼) and ¼, each within six deviations of at most 0.011. */
 static void test_first_chains_have_the_classes_of_data(void **state) {
     (void)state;
@@ -941,6 +967,7 @@ int main(void) {
         cmocka_unit_test(test_pytorch),
         cmocka_unit_test(test_chains_keep_their_classes),
         cmocka_unit_test(test_chains_walk_at_their_classes),
+        cmocka_unit_test(test_labels_belong_to_their_examples),
         cmocka_unit_test(test_first_chains_have_the_classes_of_data),
         cmocka_unit_test(test_chains_from_data_take_its_classes),
         cmocka_unit_test(test_buffers_keep_classes),

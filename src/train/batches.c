@@ -91,11 +91,18 @@ static void augment(basin__batches *batches, const basin__draw *draw, float *x) 
     move_image(batches, batches->example, x, dy, dx, flip);
 }
 
-void basin__batches_labels(const basin__batches *batches, const basin__moment *moment, int64_t n,
+/** The example of a number, in the order of its epoch: a batch may end one and begin the next. */
+static int64_t example_at(basin__batches *batches, int64_t number) {
+    if (number / batches->count != batches->epoch)
+        shuffle(batches, number / batches->count);
+    return batches->order[number % batches->count];
+}
+
+void basin__batches_labels(basin__batches *batches, const basin__moment *moment, int64_t n,
                            float *labels) {
     for (int64_t i = 0; i < n; i++) {
-        int64_t number = (int64_t)moment->update * n + i;
-        int label = basin_data_label(batches->data, batches->order[number % batches->count]);
+        int label =
+            basin_data_label(batches->data, example_at(batches, (int64_t)moment->update * n + i));
         labels[i] = (float)(label < 0 ? basin_data_describe(batches->data)->class_count : label);
     }
 }
@@ -105,11 +112,8 @@ void basin__batches_get(basin__batches *batches, const basin__moment *moment, in
         basin__cpu_kernels_for(basin__context_isa(batches->context));
     const int64_t size = basin_shape_count(batches->shape);
     for (int64_t i = 0; i < n; i++, x += size) {
-        int64_t number = (int64_t)moment->update * n + i;
-        if (number / batches->count != batches->epoch)
-            shuffle(batches, number / batches->count);
-        basin__example_get(batches->data, batches->order[number % batches->count], batches->low,
-                           batches->high, x);
+        basin__example_get(batches->data, example_at(batches, (int64_t)moment->update * n + i),
+                           batches->low, batches->high, x);
         basin__draw draw = {.seed = batches->seed,
                             .draw = moment->update,
                             .chain = (uint32_t)i,

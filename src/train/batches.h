@@ -34,8 +34,8 @@ basin_status basin__batches_init(basin_context *context, basin__batches *batches
 void basin__batches_reset(basin__batches *batches);
 /** Fill x [n, size] for an update. */
 void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x);
-/** The classes of the same examples, class_count of those without one; after get. */
-void basin__batches_labels(const basin__batches *batches, const basin__moment *moment, int64_t n,
+/** The classes of the same examples, class_count of those without one. */
+void basin__batches_labels(basin__batches *batches, const basin__moment *moment, int64_t n,
                            float *labels);
 /** An example as the model sees it, neither augmented nor noisy. */
 void basin__example_get(const basin_data *data, int64_t index, float low, float high, float *x);
