@@ -73,15 +73,15 @@ BASIN_API void basin_data_get(const basin_data *data, int64_t index, float *x);
 /** Label of an example, -1 where there are none. */
 BASIN_API int basin_data_label(const basin_data *data, int64_t index);
 /**
- * Exact log densities at x [n, dimension] of the examples of a built-in set of points, with Gaussian
- * noise of standard deviation noise_std (0: none) added to each coordinate; −∞ where nothing is.
- * BASIN_ERROR_UNSUPPORTED for other sets, whose density nobody knows; BASIN_ERROR_ARGUMENT for noise
- * below 0, not finite, or above 0 and below 0.01, where the integrals would not be exact.
+ * Exact log densities at x [n, dimension] of the examples of a built-in set of points, with
+ * Gaussian noise of standard deviation noise_std (0: none) added to each coordinate; −∞ where
+ * nothing is. BASIN_ERROR_UNSUPPORTED for other sets, whose density nobody knows;
+ * BASIN_ERROR_ARGUMENT for noise below 0, not finite, or above 0 and below 0.01, where the
+ * integrals would not be exact.
  */
 BASIN_API BASIN_MUST_CHECK basin_status basin_data_log_density(const basin_data *data,
                                                                double noise_std, int64_t n,
-                                                               const float *x,
-                                                               double *log_density);
+                                                               const float *x, double *log_density);
 /** SHA-256 of the examples' bytes (or floats) and labels, 64 hexadecimal digits and a zero. */
 BASIN_API void basin_data_sha256(const basin_data *data, char text[65]);
 
