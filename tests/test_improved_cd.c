@@ -98,14 +98,14 @@ static const recipe cases[] = {
      "resnet",
      "{\"channels\": 4, \"blocks\": 1, \"activation\": \"silu\"}",
      "langevin",
-     "{\"step_size\": 2, \"gradient_clip_value\": 0.2, \"noise_std\": 0.1}",
+     "{\"step_size\": 2, \"gradient_clip_value\": 0.04, \"noise_std\": 0.1}",
      "{\"kl_steps\": 2, \"kl_weight\": 0.7}",
      {1, 4, 4, 2}},
     {"norm",
      "resnet",
      "{\"channels\": 4, \"blocks\": 1, \"classes\": 3}",
      "langevin",
-     "{\"step_size\": 0.4, \"gradient_clip\": \"norm\", \"gradient_clip_value\": 0.6,"
+     "{\"step_size\": 0.4, \"gradient_clip\": \"norm\", \"gradient_clip_value\": 0.3,"
      " \"box\": \"reflect\", \"noise_std\": 0.1}",
      "{\"kl_steps\": 3, \"alpha\": 0, \"class_conditional\": true, \"class_dropout\": 0}",
      {1, 4, 4, 1}},

@@ -178,7 +178,7 @@ static void check_nets(const char *isa, bool is_f64, double tolerance) {
     basin_context *context = test_context_on(isa, 2);
     basin__safetensors file;
     if (!context) {
-        print_message("this processor lacks %s\n", isa ? isa : "any instruction set");
+        print_message("this processor lacks %s\n", isa ? isa : "all");
         return;
     }
     if (basin__safetensors_read(context, NETWORKS_FIXTURE, &file) != BASIN_OK)

@@ -304,12 +304,12 @@ LOSSES = {
     "image": lambda: (Resnet((4, 4, 1), (4,), blocks=1), {}, {"entropy": 0.5}),
     "element": lambda: (
         Resnet((4, 4, 2), (4,), blocks=1, activation="silu"),
-        {"step_size": 2.0, "gradient_clip_value": 0.2, "noise_std": 0.1},
+        {"step_size": 2.0, "gradient_clip_value": 0.04, "noise_std": 0.1},
         {"steps": 2, "kl": 0.7},
     ),
     "norm": lambda: (
         Resnet((4, 4, 1), (4,), blocks=1, classes=3),
-        {"step_size": 0.4, "gradient_clip": "norm", "gradient_clip_value": 0.6, "box": "reflect",
+        {"step_size": 0.4, "gradient_clip": "norm", "gradient_clip_value": 0.3, "box": "reflect",
          "noise_std": 0.1},
         {"steps": 3, "alpha": 0.0},
     ),

@@ -13,7 +13,7 @@
  * it. Gains g and biases b are rows of tables that the class picks; without classes there are none.
  *
  * Every weight is divided by its largest singular value (spectral norm), which bounds the slope of
- * E and with it what a step of a chain can do; --spectral-norm false leaves them as they are.
+ * E and with it what a step of a chain can do; --no-spectral-norm leaves them as they are.
  * There is no batch norm, with which an example's energy would depend on its neighbours.
  *
  * Tensors are named as in a PyTorch module with
@@ -47,7 +47,7 @@ static const basin__option options_table[] = {
     {"activation", BASIN__OPTION_CHOICE, AT(activation), "leaky-relu", 0, 0, BASIN__ACTIVATIONS,
      NULL, "after each convolution (leaky-relu: slope 0.2)"},
     {"spectral-norm", BASIN__OPTION_FLAG, AT(spectral_norm), "true", 0, 0, NULL, NULL,
-     "divide each weight by its largest singular value"},
+     "spectral norm: each weight is divided by its largest singular value"},
     {"classes", BASIN__OPTION_INT, AT(classes), "0", 0, 65536, NULL, "classes",
      "take a class out of so many, which picks gains and biases: E(x | class); 0: none"},
     {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
