@@ -34,8 +34,8 @@ LOG_LEVEL_MEAN = -1.2
 LOG_LEVEL_STD = 1.2
 LEVEL_LOW = 0.01
 LEVEL_HIGH = 20.0
-# The last layers of a fresh U-Net are zero, which would test nothing: for the check, normals of this
-# size are added to all of its parameters. Energies are then compared at these noise levels.
+# The last layers of a fresh U-Net are zero, which would test nothing: for the check, normals of
+# this size are added to all of its parameters. Energies are then compared at these noise levels.
 PERTURBATION = 0.03
 CHECK_LEVELS = (1.0, 0.1)
 

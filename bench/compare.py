@@ -266,7 +266,8 @@ def parse_options():
     parser.add_argument(
         "--cases",
         help="comma-separated: conv, mlp, train, denoise, memory, or conv:BASE:CHAINS:HxWxC, "
-        f"mlp:WIDTH:CHAINS, train:BASE, denoise:WIDTH-WIDTH…:BATCH, memory:BASE [{','.join(cases.DEFAULT_CASES)}]",
+        "mlp:WIDTH:CHAINS, train:BASE, denoise:WIDTH-WIDTH…:BATCH, memory:BASE "
+        f"[{','.join(cases.DEFAULT_CASES)}]",
     )
     parser.add_argument("--rounds", type=int, help="how often each program is timed [5]")
     parser.add_argument("--threads", type=int, help="on both sides [all this process may use]")
