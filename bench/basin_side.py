@@ -132,7 +132,7 @@ def perturb(path, noise_level):
 
 
 class ContextOptions(ctypes.Structure):
-    """As in include/basin/context.h: basin_context_options_init() writes all of it."""
+    """As in include/basin/context.h."""
 
     _fields_ = [
         ("size", ctypes.c_size_t),
@@ -149,13 +149,29 @@ class ContextOptions(ctypes.Structure):
 
 
 class SampleOptions(ctypes.Structure):
+    """As in include/basin/sample.h."""
+
     _fields_ = [
         ("size", ctypes.c_size_t),
         ("sampler", ctypes.c_char_p),
         ("settings", ctypes.c_char_p),
         ("seed", ctypes.c_uint64),
         ("is_started", ctypes.c_bool),
+        ("labels", ctypes.c_void_p),
+        ("class_label", ctypes.c_int),
+        ("noise_level", ctypes.c_double),
+        ("acceptance", ctypes.c_void_p),
     ]
+
+
+def defaults(function, kind):
+    """Options as the library initialises them, which must be as long as they are here."""
+    room = ctypes.create_string_buffer(ctypes.sizeof(kind) + 4096)
+    function(room)
+    size = ctypes.c_size_t.from_buffer(room).value
+    if size != ctypes.sizeof(kind):
+        raise Failure(f"{kind.__name__} has {ctypes.sizeof(kind)} bytes, in the library {size}")
+    return kind.from_buffer_copy(room)
 
 
 class Energy:
@@ -172,8 +188,7 @@ class Energy:
         self.library.basin_context_error.restype = ctypes.c_char_p
         self.library.basin_context_isa.restype = ctypes.c_char_p
         self.context, self.energy = ctypes.c_void_p(), ctypes.c_void_p()
-        options = ContextOptions()
-        self.library.basin_context_options_init(ctypes.byref(options))
+        options = defaults(self.library.basin_context_options_init, ContextOptions)
         options.thread_count = threads
         self.call("basin_context_create", ctypes.byref(options), ctypes.byref(self.context))
         self.isa = self.library.basin_context_isa(self.context).decode()
@@ -223,8 +238,7 @@ class Energy:
         """Where chains from x are after so many steps of this size without noise."""
         changes = {"n_steps": steps, "step_size": step_size, "noise_std": 0.0}
         settings = json.dumps({**SAMPLER, **changes}).encode()
-        options = SampleOptions()
-        self.library.basin_sample_options_init(ctypes.byref(options))
+        options = defaults(self.library.basin_sample_options_init, SampleOptions)
         options.sampler, options.settings, options.is_started = b"langevin", settings, True
         end = x.copy()
         self.call(
