@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import cases
 from cases import Failure
@@ -70,14 +72,15 @@ class Binary:
 
     def bench(self, what, case, *flags):
         """What `basin bench chain` or `update` prints of one round, after one not counted."""
-        shape = "x".join(map(str, case.shape)) if case.network == "conv" else str(case.shape[2])
+        shape = str(case.shape[2]) if case.network == "mlp" else "x".join(map(str, case.shape))
+        chains = ["--n-steps", str(case.steps), *as_flags(SAMPLER)]
         return json.loads(
             self.run(
                 *("bench", what, "--json", "--rounds", "1", "--seed", str(SEED)),
                 *("--network", case.network, "--shape", shape, "--chains", str(case.chains)),
-                *("--n-steps", str(case.steps), "--threads", str(self.threads)),
+                *("--threads", str(self.threads)),
                 *as_flags(case.options),
-                *as_flags(SAMPLER),
+                *(["--objective", "diffusion"] if case.kind == "denoise" else chains),
                 *flags,
             )
         )
@@ -114,8 +117,22 @@ class Binary:
         return highest
 
 
+def perturb(path, noise_level):
+    """Add normals to all parameters of a model file, and say at which level it is evaluated."""
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    generator = np.random.default_rng(3)
+    for values in tensors.values():
+        noise = generator.standard_normal(values.shape, dtype=np.float32)
+        values += np.float32(cases.PERTURBATION) * noise
+    # A model is evaluated at the lowest level that it was trained at.
+    levels = {"noise_level_low": str(noise_level), "noise_level_high": str(noise_level)}
+    save_file(tensors, path, {**metadata, **levels})
+
+
 class ContextOptions(ctypes.Structure):
-    """As in include/basin/context.h: basin_context_options_init() writes all of it."""
+    """As in include/basin/context.h."""
 
     _fields_ = [
         ("size", ctypes.c_size_t),
@@ -132,19 +149,38 @@ class ContextOptions(ctypes.Structure):
 
 
 class SampleOptions(ctypes.Structure):
+    """As in include/basin/sample.h."""
+
     _fields_ = [
         ("size", ctypes.c_size_t),
         ("sampler", ctypes.c_char_p),
         ("settings", ctypes.c_char_p),
         ("seed", ctypes.c_uint64),
         ("is_started", ctypes.c_bool),
+        ("labels", ctypes.c_void_p),
+        ("class_label", ctypes.c_int),
+        ("noise_level", ctypes.c_double),
+        ("acceptance", ctypes.c_void_p),
     ]
 
 
-class Energy:
-    """An energy of libbasin.so, in a context of its own; close it, or use it in a `with`."""
+def defaults(function, kind):
+    """Options as the library initialises them, which must be as long as they are here."""
+    room = ctypes.create_string_buffer(ctypes.sizeof(kind) + 4096)
+    function(room)
+    size = ctypes.c_size_t.from_buffer(room).value
+    if size != ctypes.sizeof(kind):
+        raise Failure(f"{kind.__name__} has {ctypes.sizeof(kind)} bytes, in the library {size}")
+    return kind.from_buffer_copy(room)
 
-    def __init__(self, build, threads, case):
+
+class Energy:
+    """An energy of libbasin.so, in a context of its own; close it, or use it in a `with`.
+
+    A fresh one of a case, or of a model file.
+    """
+
+    def __init__(self, build, threads, case, file=None):
         path = build / "libbasin.so"
         if not path.is_file():
             raise Failure(f"{path} is not there: build Basin first, or give --build FOLDER")
@@ -152,11 +188,17 @@ class Energy:
         self.library.basin_context_error.restype = ctypes.c_char_p
         self.library.basin_context_isa.restype = ctypes.c_char_p
         self.context, self.energy = ctypes.c_void_p(), ctypes.c_void_p()
-        options = ContextOptions()
-        self.library.basin_context_options_init(ctypes.byref(options))
+        options = defaults(self.library.basin_context_options_init, ContextOptions)
         options.thread_count = threads
         self.call("basin_context_create", ctypes.byref(options), ctypes.byref(self.context))
         self.isa = self.library.basin_context_isa(self.context).decode()
+        if file is None:
+            self.create(case)
+        else:
+            found = ctypes.byref(self.energy)
+            self.call("basin_energy_load", self.context, str(file).encode(), None, 0, 0, found)
+
+    def create(self, case):
         self.call(
             "basin_energy_create",
             self.context,
@@ -196,8 +238,7 @@ class Energy:
         """Where chains from x are after so many steps of this size without noise."""
         changes = {"n_steps": steps, "step_size": step_size, "noise_std": 0.0}
         settings = json.dumps({**SAMPLER, **changes}).encode()
-        options = SampleOptions()
-        self.library.basin_sample_options_init(ctypes.byref(options))
+        options = defaults(self.library.basin_sample_options_init, SampleOptions)
         options.sampler, options.settings, options.is_started = b"langevin", settings, True
         end = x.copy()
         self.call(

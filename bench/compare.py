@@ -22,6 +22,7 @@ try:
     import basin_side
     import cases
     import report
+    import torch_denoise
     import torch_side
 except ImportError as error:
     sys.exit(f"compare.py: {error}: pip install -r bench/requirements.txt, see bench/README.md")
@@ -53,7 +54,11 @@ class Comparison:
     def run(self, case):
         tell(f"{case.name}: compile and check")
         result = {"case": case.name, "title": case.title, "unit": report.UNITS[case.kind]}
-        time_case = {"train": self.time_training, "memory": self.measure_memory}
+        time_case = {
+            "train": self.time_training,
+            "denoise": self.time_denoising,
+            "memory": self.measure_memory,
+        }
         time_case.get(case.kind, self.time_chains)(case, result)
         report.finish_case(result)
         return result
@@ -147,6 +152,10 @@ class Comparison:
         result["agreement"], _, rows = self.check(case, make_rivals)
         for training in trainings:
             training.update()  # compiles the loss
+        self.time_updates(case, trainings, rows, result)
+
+    def time_updates(self, case, trainings, rows, result):
+        """Basin's updates and those of PyTorch, compiled before, in turn."""
         peaks = []
         for round_number in range(self.rounds):
             tell(f"{case.name}: round {round_number + 1} of {self.rounds}")
@@ -157,6 +166,48 @@ class Comparison:
                 row["values"].append(training.update_s())
         gflop = bench["gflops"] * bench["time_s_per_update"]
         result.update(gflop=gflop, peak_gflops=max(peaks), rows=rows)
+
+    # ---- denoising ----
+
+    def check_levels(self, case):
+        """Energies and input gradients of both sides on one perturbed model, at some levels."""
+        x = np.random.default_rng(0).random((case.chains, *case.shape), dtype=np.float32)
+        agreement = {"energy": 0.0, "gradient": 0.0}
+        for level in cases.CHECK_LEVELS:
+            self.open_energy(case).close()
+            basin_side.perturb(self.weights, level)
+            with basin_side.Energy(self.build, self.threads, case, self.weights) as energy:
+                ours = energy.evaluate(x)
+            others = torch_denoise.evaluate(case, self.weights, x, level)
+            for what, a, b in zip(agreement, others, ours):
+                found = cases.deviation(a, b)
+                refuse_above(cases.LIMITS["fp32"], found, f"{what} of Basin and PyTorch")
+                agreement[what] = max(agreement[what], found)
+        return agreement
+
+    def time_denoising(self, case, result):
+        self.make_images()
+        result["agreement"], result["deviation_of"] = self.check_levels(case), "gradients"
+        rows = [{"program": "Basin", "configuration": "", "precision": "fp32", "values": []}]
+        trainings, expected = [], None
+        for name in torch_denoise.CONFIGURATIONS:
+            tell(f"{case.name}: PyTorch, {name}")
+            training = torch_denoise.Training(name, case, self.weights, self.images)
+            gradient = training.gradient()  # compiles the loss
+            row = {"program": "PyTorch", "configuration": name, "precision": "fp32", "values": []}
+            if expected is None:
+                expected = gradient
+            else:
+                row["deviation"] = cases.deviation(gradient, expected)
+                what = f"parameter gradients of PyTorch, {trainings[0].name} and {name},"
+                refuse_above(cases.LIMITS["fp32"], row["deviation"], what)
+            trainings.append(training)
+            rows.append(row)
+        for training in trainings:
+            training.update()
+        self.time_updates(case, trainings, rows, result)
+
+    # ---- memory ----
 
     def measure_memory(self, case, result):
         self.make_images()
@@ -214,8 +265,9 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--cases",
-        help="comma-separated: conv, mlp, train, memory, or conv:BASE:CHAINS:HxWxC, "
-        f"mlp:WIDTH:CHAINS, train:BASE, memory:BASE [{','.join(cases.DEFAULT_CASES)}]",
+        help="comma-separated: conv, mlp, train, denoise, memory, or conv:BASE:CHAINS:HxWxC, "
+        "mlp:WIDTH:CHAINS, train:BASE, denoise:WIDTH-WIDTH…:BATCH, memory:BASE "
+        f"[{','.join(cases.DEFAULT_CASES)}]",
     )
     parser.add_argument("--rounds", type=int, help="how often each program is timed [5]")
     parser.add_argument("--threads", type=int, help="on both sides [all this process may use]")

@@ -3,7 +3,13 @@
 
 import statistics
 
-UNITS = {"conv": "ms a step", "mlp": "ms a step", "train": "s an update", "memory": "MiB"}
+UNITS = {
+    "conv": "ms a step",
+    "mlp": "ms a step",
+    "train": "s an update",
+    "denoise": "s an update",
+    "memory": "MiB",
+}
 
 
 def finish_case(result):
@@ -42,7 +48,7 @@ def summary_row(result):
     ]
 
 
-def case_row(row):
+def case_row(row, deviation_of):
     share, deviation = row.get("share_of_peak"), row.get("deviation")
     is_single = len(row["values"]) == 1
     return {
@@ -53,7 +59,7 @@ def case_row(row):
         "max": "" if is_single else f"{row['max']:.4g}",
         "share of peak": "" if share is None else f"{share:.2f}",
         "× Basin": f"{row['ratio']:.2f}",
-        "ten steps differ by": "" if deviation is None else f"{deviation:.1e}",
+        f"{deviation_of} differ by": "" if deviation is None else f"{deviation:.1e}",
     }
 
 
@@ -69,7 +75,8 @@ def case_section(result):
             f"{result['gflop']:.4g} GFLOP {result['unit'].split(' ', 1)[1]}; measured peak "
             f"{result['peak_gflops']:.0f} GFLOP/s in fp32."
         )
-    rows = [case_row(row) for row in result["rows"]]
+    deviation_of = result.get("deviation_of", "ten steps")
+    rows = [case_row(row, deviation_of) for row in result["rows"]]
     columns = [key for key in rows[0] if any(row[key] for row in rows)]
     header = [result["unit"] if key == "median" else key for key in columns]
     cells = [[row[key] for key in columns] for row in rows]

@@ -4,9 +4,10 @@
  *
  *   chain    a Langevin step: energy, gradient and update for all chains, fresh noise included
  *   update   a training update, all its chain steps and the parameter step, beside the time of one
- *            chain step measured in turn with it
- *   small    steps of small networks on points, where a step takes microseconds
- *   scaling  a chain step on 1, 2, … threads beside the limit's own growth
+ *            chain step measured in turn with it; by an objective without chains, the parameter
+ * step alone: data, noise, the loss's gradient, optimiser, running average small    steps of small
+ * networks on points, where a step takes microseconds scaling  a chain step on 1, 2, … threads
+ * beside the limit's own growth
  *
  * Operations are counted as 2 × multiply-adds of the direct convolutions, forward and backward to
  * the input (and to the weights in an update), whatever algorithm runs. The limit is measured
@@ -22,7 +23,7 @@
 #include <string.h>
 
 typedef struct bench_options {
-    char *network, *sampler, *shape;
+    char *network, *sampler, *objective, *shape;
     int64_t chains, rounds, seed;
     bool json;
 } bench_options;
@@ -32,6 +33,8 @@ static const basin__option bench_table[] = {
      "network whose chains are timed"},
     {"sampler", BASIN__OPTION_TEXT, offsetof(bench_options, sampler), "langevin", 0, 0, NULL, NULL,
      "sampler that advances them"},
+    {"objective", BASIN__OPTION_TEXT, offsetof(bench_options, objective), "cd", 0, 0, NULL, NULL,
+     "update: the training objective whose updates are timed"},
     {"shape", BASIN__OPTION_TEXT, offsetof(bench_options, shape), "28x28x1", 0, 0, NULL, NULL,
      "height x width x channels of an example; one number: points of that dimension"},
     {"chains", BASIN__OPTION_INT, offsetof(bench_options, chains), "128", 1, 1e7, NULL, "chains",
@@ -44,12 +47,14 @@ static const basin__option bench_table[] = {
      "print one JSON object"},
 };
 
-static const char *const kinds[] = {"network", "sampler", NULL};
+static const char *const kinds[] = {"network", "sampler", "objective", NULL};
 static const char *const examples[] = {
     "basin bench chain --network conv --base-channels 64 --shape 28x28x1 --chains 128 --n-steps 8",
     "the seed network's step",
     "basin bench update --base-channels 64",
     "a training update of 60 steps beside the time of a step",
+    "basin bench update --objective diffusion --network unet --norm-groups 8 --chains 64",
+    "a training update of denoising at many noise levels",
     "basin bench small --json",
     "steps of small networks on points",
     "basin bench scaling --base-channels 64 --n-steps 8",
@@ -322,42 +327,54 @@ static basin_status bench_small(basin__command *command) {
 
 /* ---- updates ---- */
 
-static void print_updates(const bench *b, spread step, spread update,
-                          const basin__run_facts *facts) {
-    const double flops = facts->step_flops * (double)facts->chain_steps + facts->loss_flops;
+/** Chain steps beside the update that holds them. */
+static void print_update_steps(const bench *b, double update_s, const basin__run_facts *facts) {
+    const double step_s = spread_of(b->step_s, b->options->rounds).median;
     if (b->options->json)
-        printf("{\"time_s_per_update\": %.5f, \"time_s_min\": %.5f, \"time_s_max\": %.5f, "
-               "\"time_ms_per_step\": %.5f, \"chain_steps\": %lld, \"update_in_steps\": %.2f, ",
-               update.median, update.least, update.most, 1e3 * step.median,
-               (long long)facts->chain_steps, update.median / step.median);
+        printf("\"time_ms_per_step\": %.5f, \"chain_steps\": %lld, \"update_in_steps\": %.2f, ",
+               1e3 * step_s, (long long)facts->chain_steps, update_s / step_s);
     else
-        printf("%.4g s an update of %lld chain steps and the parameter step (%.4g to %.4g), %.1f "
-               "times a chain step of %.4g ms\n",
-               update.median, (long long)facts->chain_steps, update.least, update.most,
-               update.median / step.median, 1e3 * step.median);
+        printf("%.1f times a chain step of %.4g ms\n", update_s / step_s, 1e3 * step_s);
+}
+
+static void print_updates(const bench *b, bool has_chains, const basin__run_facts *facts) {
+    const double flops = facts->step_flops * (double)facts->chain_steps + facts->loss_flops;
+    const spread update = spread_of(b->update_s, b->options->rounds);
+    if (b->options->json)
+        printf("{\"time_s_per_update\": %.5f, \"time_s_min\": %.5f, \"time_s_max\": %.5f, ",
+               update.median, update.least, update.most);
+    else if (has_chains)
+        printf("%.4g s an update of %lld chain steps and the parameter step (%.4g to %.4g), ",
+               update.median, (long long)facts->chain_steps, update.least, update.most);
+    else
+        printf("%.4g s an update without chains (%.4g to %.4g), ", update.median, update.least,
+               update.most);
+    if (has_chains)
+        print_update_steps(b, update.median, facts);
     print_rate(b, flops / update.median / 1e9);
 }
 
-/** Updates and runs of chains in turn, so that both see the same machine. */
-static basin_status time_updates(bench *b, basin__trainer *trainer, basin__chain_run run) {
+/** Updates and, where they have chains, runs of these in turn: both see the same machine. */
+static basin_status time_updates(bench *b, basin__trainer *trainer, basin__chain_run *run) {
     basin__run_facts facts;
-    run.energy = trainer->energy;
     BASIN_TRY(basin__trainer_describe(trainer, &facts));
     BASIN_TRY(basin__trainer_update(trainer)); /* warms up */
     for (int64_t i = 0; i < b->options->rounds; i++) {
-        BASIN_TRY(time_steps(b, &run, trainer->batch, &b->step_s[i]));
+        if (trainer->has_chains)
+            BASIN_TRY(time_steps(b, run, trainer->batch, &b->step_s[i]));
         const double begin = basin__seconds();
         BASIN_TRY(basin__trainer_update(trainer));
         b->update_s[i] = basin__seconds() - begin;
     }
-    b->is_fast = basin__plan_describe(basin__energy_chain_plan(trainer->energy)).fast_count > 0;
+    const basin__plan *plan =
+        trainer->has_chains ? basin__energy_chain_plan(trainer->energy) : trainer->loss->plan;
+    b->is_fast = basin__plan_describe(plan).fast_count > 0;
     measure_peak_again(b);
-    print_updates(b, spread_of(b->step_s, b->options->rounds),
-                  spread_of(b->update_s, b->options->rounds), &facts);
+    print_updates(b, trainer->has_chains, &facts);
     return BASIN_OK;
 }
 
-/** A trainer of the chosen network and sampler on noise; other settings are the defaults. */
+/** A trainer of what was chosen, on noise; other settings are the defaults. */
 static basin_status make_trainer(basin__command *command, basin_shape shape, float *noise,
                                  basin_data **data, basin__trainer **out) {
     const bench_options *options = command->options;
@@ -365,12 +382,12 @@ static basin_status make_trainer(basin__command *command, basin_shape shape, flo
     basin__chains_start(context, (uint64_t)options->seed, 0, 0, 0, 0, 1, options->chains,
                         basin_shape_count(shape), noise);
     json_t *settings =
-        json_pack("{s:s, s:s, s:I, s:I}", "network", options->network, "sampler", options->sampler,
-                  "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
+        json_pack("{s:s, s:s, s:s, s:I, s:I}", "network", options->network, "sampler",
+                  options->sampler, "objective", options->objective, "batch",
+                  (json_int_t)options->chains, "seed", (json_int_t)options->seed);
     basin_status status = settings ? BASIN_OK : BASIN_ERROR_MEMORY;
-    static const char *const both[] = {"network", "sampler"};
-    for (size_t i = 0; status == BASIN_OK && i < BASIN_COUNT(both); i++)
-        status = basin__options_to_json(context, basin__command_group(command, both[i]), settings);
+    for (size_t i = 0; status == BASIN_OK && kinds[i] != NULL; i++)
+        status = basin__options_to_json(context, basin__command_group(command, kinds[i]), settings);
     const bool is_image = shape.height > 1 || shape.width > 1;
     if (status == BASIN_OK)
         status = basin_data_from_memory(context, "noise", options->chains, shape.height,
@@ -381,17 +398,43 @@ static basin_status make_trainer(basin__command *command, basin_shape shape, flo
     return status;
 }
 
+/** Whether a kind's choice, or an option of what is chosen, was given. */
+static bool is_given(basin__command *command, const char *kind) {
+    return basin__command_is_given(command, kind) ||
+           basin__command_group(command, kind)->is_set != 0;
+}
+
+/** The chains of a trainer's updates, where it has them. */
+static basin_status make_update_run(basin__command *command, const basin__trainer *trainer,
+                                    basin__chain_run *run) {
+    if (!trainer->has_chains && is_given(command, "sampler"))
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "objective %s has no chains: leave --sampler and its options away",
+                           trainer->config.objective->name);
+    if (!trainer->has_chains && command->precision != BASIN_PRECISION_FP32)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--precision is that of chains, and objective %s runs none: leave it "
+                           "away",
+                           trainer->config.objective->name);
+    if (!trainer->has_chains)
+        return BASIN_OK;
+    BASIN_TRY(make_run(command, command->context, run));
+    run->energy = trainer->energy;
+    return BASIN_OK;
+}
+
 static basin_status bench_update(basin__command *command, basin_shape shape) {
     const bench_options *options = command->options;
-    basin__chain_run run;
+    basin__chain_run run = {0};
     basin_data *data = NULL;
     basin__trainer *trainer = NULL;
     bench b;
-    BASIN_TRY(make_run(command, command->context, &run));
     BASIN_TRY(start(command->context, options, options->chains, basin_shape_count(shape), &b));
     basin_status status = make_trainer(command, shape, b.x, &data, &trainer);
     if (status == BASIN_OK)
-        status = time_updates(&b, trainer, run);
+        status = make_update_run(command, trainer, &run);
+    if (status == BASIN_OK)
+        status = time_updates(&b, trainer, &run);
     basin__trainer_destroy(trainer);
     basin_data_close(data);
     finish(&b);
@@ -406,6 +449,9 @@ static int run(basin__command *command) {
         return basin__command_usage(command,
                                     "--shape %.200s: expected HEIGHTxWIDTHxCHANNELS or one number",
                                     options->shape);
+    if (strcmp(name, "update") != 0 && is_given(command, "objective"))
+        return basin__command_usage(command,
+                                    "only update trains: leave --objective and its options away");
     basin_status status;
     if (strcmp(name, "chain") == 0)
         status = bench_chain(command, command->context, shape);
@@ -426,7 +472,8 @@ const basin__verb basin__verb_bench = {
     .help = "time chains and updates beside the processor's limit",
     .about = "chain: a step is energy, gradient and update for all chains, with fresh noise. "
              "update: all chain steps of a training update and its parameter step, beside a chain "
-             "step. small: steps of small networks on points; network, shape and chains are given. "
+             "step; the parameter step alone where the objective has no chains. small: steps of "
+             "small networks on points; network, shape and chains are given. "
              "scaling: chain on 1, 2, 4 ... threads. Operations are counted for direct "
              "convolutions, forward and backward.",
     .positional = "chain|update|small|scaling",

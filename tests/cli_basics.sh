@@ -90,6 +90,21 @@ expect 0 '"chain_steps": 2, "update_in_steps": ' basin bench update $tiny --json
 expect 0 " an update of 2 chain steps and the parameter step " \
     basin bench update --network mlp --shape 2 --chains 4 --n-steps 2 --rounds 1 --box none
 expect_error 2 "basin bench: n-steps 0: there is no step to time" basin bench chain --n-steps 0
+denoise="--objective diffusion --network unet --channels 16,32 --embedding 8"
+tiny_update="--shape 8x8x1 --chains 4 --rounds 1 --threads 2"
+expect 0 '"share_of_peak": ' basin bench update $denoise $tiny_update --json
+check "updates without chains tell of none" sh -c \
+    '! basin bench update '"$denoise $tiny_update"' --json | grep -q step'
+expect 0 " s an update without chains (" basin bench update $denoise $tiny_update
+expect 0 '"algorithm": "direct"' \
+    basin bench update $denoise $tiny_update --json --exact-convolution
+expect_error 2 "basin bench: objective diffusion has no chains: leave --sampler and its options away" \
+    basin bench update $denoise $tiny_update --n-steps 2
+expect_error 2 \
+    "basin bench: --precision is that of chains, and objective diffusion runs none: leave it away" \
+    basin bench update $denoise $tiny_update --precision bf16
+expect_error 2 "basin bench: only update trains: leave --objective and its options away" \
+    basin bench chain --objective diffusion
 check "one line for each number of threads" sh -c \
     '[ "$(basin bench scaling '"$tiny"' | wc -l)" -eq 2 ]'
 
