@@ -226,14 +226,15 @@ static const char *const examples[] = {
 const basin__verb basin__verb_train = {
     .name = "train",
     .help = "train an energy on a data set",
-    .about = "Trains by contrastive divergence: the energy of data is pushed down, that of chains "
-             "that walk the energy itself is pushed up. The run folder holds the resolved "
-             "configuration, metrics, sample pictures and checkpoints.\n\n"
-             "Presets change the defaults below: textbook (steps of 0.01, no stabiliser), uva "
-             "(images in [-1, 1], a small strided network), points (an MLP and exact Langevin, "
-             "taken by itself for points). Options and --config go before the preset.\n\n"
-             "Ctrl-C saves a checkpoint and stops; --resume goes on from there and ends with the "
-             "same bits as a run in one piece.",
+    .about =
+        "Trains by contrastive divergence unless another --objective is chosen: the energy of "
+        "data is pushed down, that of chains that walk the energy itself is pushed up. The run "
+        "folder holds the resolved configuration, metrics, sample pictures and checkpoints.\n\n"
+        "Presets change the defaults below: textbook (steps of 0.01, no stabiliser), uva "
+        "(images in [-1, 1], a small strided network), points (an MLP and exact Langevin, "
+        "taken by itself for points). Options and --config go before the preset.\n\n"
+        "Ctrl-C saves a checkpoint and stops; --resume goes on from there and ends with the "
+        "same bits as a run in one piece.",
     .options = table,
     .option_count = BASIN_COUNT(table),
     .options_bytes = sizeof(train_options),
