@@ -4,8 +4,9 @@
  * textbook's state is variance preserving, x_t = √ᾱ_t data + √(1 − ᾱ_t) n, its step
  *
  *     x_s = √ᾱ_s D + √(1 − ᾱ_s − τ²) n̂ + τ z,   n̂ = (x_t − √ᾱ_t D) / √(1 − ᾱ_t),
- *     τ = η √((1 − ᾱ_s) / (1 − ᾱ_t)) √(1 − ᾱ_t / ᾱ_s)                 Song et al. (2021), eq. 12,
- * 16
+ *     τ = η √((1 − ᾱ_s) / (1 − ᾱ_t)) √(1 − ᾱ_t / ᾱ_s)
+ *
+ * (Song et al., 2021, eq. 12 and 16).
  *
  * Here x = x_t / √ᾱ_t, at the level σ_t with σ_t² = (1 − ᾱ_t) / ᾱ_t. Divided by √ᾱ_s, and with
  * n̂ = (x − D) / σ_t = σ_t ∇E(x, σ_t),

@@ -6,9 +6,8 @@
  *
  *   karras     σ^(1/ρ)                                                  Karras et al. (2022), eq. 5
  *   geometric  log σ                                                    Song & Ermon (2019)
- *   linear     t of 1 + σ² = exp(∫β), β(t) = 0.1 + 19.9 t               Ho et al. (2020); Song et
- * al. (2021), eq. 33 cosine     t of σ = tan(π t / 2), α = cos(π t / 2)                  Nichol &
- * Dhariwal (2021)
+ *   linear     t of 1 + σ² = exp(∫β), β(t) = 0.1 + 19.9 t               Ho et al. (2020)
+ *   cosine     t of σ = tan(π t / 2), α = cos(π t / 2)                  Nichol & Dhariwal (2021)
  *
  * and end at σ_N = 0. (The offset of Nichol & Dhariwal only bounds the lowest level, which σ_min
  * does here.)
