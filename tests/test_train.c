@@ -5,17 +5,13 @@
  * checkpoint whole.
  */
 #include "io/config.h"
-#include "support.h"
-#include "train/loop.h"
 #include "train/random.h"
+#include "train_support.h"
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 enum { EXAMPLES = 150, SIDE = 8, SIZE = SIDE * SIDE };
-
-static double stopped(void) { return 0; }
-static const basin__clock stopped_clock = {.monotonic_s = stopped, .wall_s = stopped};
 
 static basin_context *make_context(int threads) {
     basin_context_options options;
@@ -100,41 +96,6 @@ static basin_status run_part(int threads, const char *folder, basin_train_folder
 
 static void folder_in(char path[96], const char *root, const char *name) {
     snprintf(path, 96, "%s/%s", root, name);
-}
-
-static void assert_same_file(basin_context *context, const char *a, const char *b) {
-    unsigned char *left, *right;
-    size_t left_bytes, right_bytes;
-    assert_int_equal(basin__file_read(context, a, SIZE_MAX, &left, &left_bytes), BASIN_OK);
-    assert_int_equal(basin__file_read(context, b, SIZE_MAX, &right, &right_bytes), BASIN_OK);
-    if (left_bytes != right_bytes || memcmp(left, right, left_bytes) != 0)
-        fail_msg("%s and %s differ", a, b);
-    basin__free(context, left);
-    basin__free(context, right);
-}
-
-/* Every file of one tree is in the other with the same bytes. */
-static void assert_same_tree(basin_context *context, const char *a, const char *b) {
-    char **left, **right;
-    size_t left_count, right_count;
-    assert_int_equal(basin__folder_list(context, a, &left, &left_count), BASIN_OK);
-    assert_int_equal(basin__folder_list(context, b, &right, &right_count), BASIN_OK);
-    for (size_t i = 0; i < left_count && i < right_count; i++)
-        assert_string_equal(left[i], right[i]);
-    assert_int_equal(left_count, right_count);
-    for (size_t i = 0; i < left_count; i++) {
-        char path_a[512], path_b[512];
-        snprintf(path_a, sizeof path_a, "%s/%s", a, left[i]);
-        snprintf(path_b, sizeof path_b, "%s/%s", b, right[i]);
-        if (basin__path_is_folder(path_a))
-            assert_same_tree(context, path_a, path_b);
-        else
-            assert_same_file(context, path_a, path_b);
-        basin__free(context, left[i]);
-        basin__free(context, right[i]);
-    }
-    basin__free(context, left);
-    basin__free(context, right);
 }
 
 static void check_resume(const char *more) {
