@@ -12,25 +12,21 @@
  *     holes                   40 to 70 % of the ink is gone
  *     warped                  much of the ink has moved, and nearly all is still there
  *
- * Besides, no example may be near: with x an image of about 14 × 14 means of ink, brought to length
- * 1, the largest x·y over REFERENCES examples y is to be below what all but 4 % of the examples
- * have among the others. Of up to TRIES images the first that meets both and has about the data's
- * ink is taken, else the most wrecked.
+ * Besides, no example may be near it (data/likeness.h). Of up to TRIES images the first that meets
+ * both and has about the data's ink is taken, else the most wrecked.
  *
  * Smooth displacements are those of Simard, Steinkraus and Platt (ICDAR 2003), far stronger.
  */
 #include "data/wreck.h"
+#include "data/likeness.h"
 #include "data/pen.h"
 #include "data/random.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PI 3.14159265358979323846
 #define TRIES 24
 #define TRIES_FROM_FIRST 6 /* those that start from the wreck's own example */
-#define REFERENCES 2048    /* examples that a wreck is held against */
-#define POOLED_SIDE 14     /* about, of what is compared */
 #define BLUR_MAX 32        /* the blur's reach, pixels */
 #define SCRATCH_IMAGES 5
 
@@ -44,13 +40,8 @@ struct basin__wrecker {
     int label_count;             /* labels that occur, at most 3 are counted */
     const unsigned char *flips;  /* by class; NULL: not known */
     const unsigned char *groups; /* by class: those alike share one; NULL: all differ */
-    double ink;                  /* mean of all values */
     double unit;                 /* pixels for one of an image of 28 × 28 */
-    int pool, rows, columns;     /* side of a mean's square; means */
-    int pooled_count;            /* rows × columns */
-    int64_t reference_count;
-    float *references; /* [pooled_count, reference_count] */
-    double nearest;    /* how near most examples have another */
+    basin__likeness likeness;
 };
 
 /** What one wreck is made with. */
@@ -70,56 +61,6 @@ typedef struct wreck_kind {
 } wreck_kind;
 
 /* ---- examples ---- */
-
-static void get_ink(const basin_data *data, int64_t index, float *x) {
-    const basin_data_info *info = basin_data_describe(data);
-    int64_t size = (int64_t)info->height * info->width * info->channels;
-    float scale = 1.0f / (info->high - info->low);
-    basin_data_get(data, index, x);
-    for (int64_t i = 0; i < size; i++)
-        x[i] = (x[i] - info->low) * scale;
-}
-
-static double sum_of(const float *x, int64_t size) {
-    double sum = 0;
-    for (int64_t i = 0; i < size; i++)
-        sum += (double)x[i];
-    return sum;
-}
-
-/** Means of squares of ink over all channels, as a vector of length 1. */
-static void pool(const basin__wrecker *from, const float *x, float *pooled) {
-    const basin_data_info *info = from->info;
-    int64_t row = (int64_t)info->width * info->channels;
-    double square = 0;
-    memset(pooled, 0, (size_t)from->pooled_count * sizeof(float));
-    for (int y = 0; y < info->height; y++)
-        for (int64_t i = 0; i < row; i++)
-            pooled[y / from->pool * from->columns + i / info->channels / from->pool] +=
-                x[y * row + i];
-    for (int k = 0; k < from->pooled_count; k++)
-        square += (double)pooled[k] * (double)pooled[k];
-    float scale = square > 0 ? (float)(1 / sqrt(square)) : 0;
-    for (int k = 0; k < from->pooled_count; k++)
-        pooled[k] *= scale;
-}
-
-/** The cosine to the nearest reference but `left_out`; `sums` [reference_count] is scratch. */
-static double nearness(const basin__wrecker *from, const float *pooled, int64_t left_out,
-                       float *sums) {
-    int64_t n = from->reference_count;
-    float best = 0;
-    memset(sums, 0, (size_t)n * sizeof(float));
-    for (int k = 0; k < from->pooled_count; k++) {
-        const float *reference = from->references + k * n;
-        float mean = pooled[k];
-        for (int64_t i = 0; i < n && mean > 0; i++)
-            sums[i] += mean * reference[i];
-    }
-    for (int64_t i = 0; i < n; i++)
-        best = i != left_out && sums[i] > best ? sums[i] : best;
-    return (double)best;
-}
 
 static int64_t draw_index(const bench *at, int64_t count) {
     return (int64_t)basin__uniform(at->random, 0, (double)count) % count;
@@ -204,7 +145,7 @@ static void draw_field(const bench *at, double blur, float *out, float *scratch)
         out[i] = (float)basin__normal(at->random, 1);
     blur_axis(out, scratch, height, width, width, 1, weights, reach);
     blur_axis(scratch, out, width, 1, height, width, weights, reach);
-    double mean = sum_of(out, area) / (double)area;
+    double mean = basin__ink_sum(out, area) / (double)area;
     for (int64_t i = 0; i < area; i++)
         square += ((double)out[i] - mean) * ((double)out[i] - mean);
     double scale = 1 / sqrt(fmax(square / (double)area, 1e-12));
@@ -224,7 +165,8 @@ static double change(const float *a, const float *b, int64_t size) {
 
 /** 1 where ink is within 0.3 and 1.6 times the data's mean, and less the farther off. */
 static double ink_fit(const basin__wrecker *wrecker, const float *x) {
-    double ratio = sum_of(x, wrecker->size) / (double)wrecker->size / fmax(wrecker->ink, 1e-9);
+    double ratio = basin__ink_sum(x, wrecker->size) / (double)wrecker->size /
+                   fmax(wrecker->likeness.ink, 1e-9);
     return ratio < 0.3 ? ratio / 0.3 : ratio > 1.6 ? 1.6 / ratio : 1;
 }
 
@@ -288,14 +230,14 @@ static double join(const bench *at, bool is_rows, int count, float *out) {
     int64_t row = (int64_t)info->width * info->channels;
     int64_t along_step = is_rows ? row : info->channels;
     int taken[3];
-    double worst = 1, share = at->from->ink * (double)at->from->size / count;
+    double worst = 1, share = at->from->likeness.ink * (double)at->from->size / count;
     for (int i = 0; i < count; i++) {
         int64_t index = i == 0 ? at->first : draw_other_class(at, taken, i);
         if (i == 0)
             taken[0] = basin_data_label(at->from->inside, index);
         int start = length * i / count, end = length * (i + 1) / count;
         int shift = i == 0 || info->channels > 1 ? 0 : draw_shift(at);
-        get_ink(at->from->inside, index, at->a);
+        basin__ink_get(at->from->inside, index, at->a);
         move(info, at->a, is_rows ? 0 : shift, is_rows ? shift : 0, at->b);
         copy_band(info, is_rows, start, end, at->b, out);
         worst = fmin(worst, ink_of_band(info, is_rows, start, end, out) / (0.4 * share));
@@ -368,7 +310,7 @@ static int patch_sides(const basin_data_info *info, int sides[4]) {
 static double make_shuffled(const bench *at, float *out) {
     int sides[4], order[BASIN__PATCHES_MAX];
     int side = sides[basin__random_below(at->random, patch_sides(at->from->info, sides))];
-    get_ink(at->from->inside, at->first, at->a);
+    basin__ink_get(at->from->inside, at->first, at->a);
     basin__patches_shuffle(at->from->info, side, below_random, at->random, order, at->a, out);
     return change(at->a, out, at->from->size) / 0.5;
 }
@@ -400,8 +342,8 @@ static double make_overlaid(const bench *at, float *out) {
     int most = from->info->channels > 1 ? 0 : (int)lround(3 * from->unit);
     int down = basin__random_below(at->random, 2 * most + 1) - most;
     int right = basin__random_below(at->random, 2 * most + 1) - most;
-    get_ink(from->inside, at->first, at->a);
-    get_ink(from->inside, second, at->c);
+    basin__ink_get(from->inside, at->first, at->a);
+    basin__ink_get(from->inside, second, at->c);
     move(from->info, at->c, down, right, at->b);
     for (int64_t i = 0; i < from->size; i++)
         out[i] = fmaxf(at->a[i], at->b[i]);
@@ -437,22 +379,22 @@ static double make_holes(const bench *at, float *out) {
     const basin__wrecker *from = at->from;
     const basin_data_info *info = from->info;
     int64_t size = from->size, area = size / info->channels;
-    get_ink(from->inside, at->first, at->a);
+    basin__ink_get(from->inside, at->first, at->a);
     memcpy(out, at->a, (size_t)size * sizeof(float));
-    double total = sum_of(out, size), wanted = basin__uniform(at->random, 0.45, 0.65);
+    double total = basin__ink_sum(out, size), wanted = basin__uniform(at->random, 0.45, 0.65);
     /* Few and large, or the eye fills them; lines cover about half of what a hole takes. */
     double holes = basin__uniform(at->random, 1.5, 4);
     double radius = sqrt(2 * total / info->channels * wanted / (PI * holes));
     radius = fmax(radius, 2.2 * from->unit);
-    for (int tries = 0; sum_of(out, size) > (1 - wanted) * total && tries < 4000; tries++) {
+    for (int tries = 0; basin__ink_sum(out, size) > (1 - wanted) * total && tries < 4000; tries++) {
         int64_t i = draw_index(at, area);
         if ((double)out[i * info->channels] < 0.25)
             continue;
         cut_hole(at, (double)(i / info->width), (double)(i % info->width),
                  radius * basin__uniform(at->random, 0.8, 1.3), out);
     }
-    double gone = total > 0 ? 1 - sum_of(out, size) / total : 0;
-    double left = sum_of(out, size) / (from->ink * (double)size);
+    double gone = total > 0 ? 1 - basin__ink_sum(out, size) / total : 0;
+    double left = basin__ink_sum(out, size) / (from->likeness.ink * (double)size);
     return gone >= 0.4 && gone <= 0.7 ? left / 0.45 : 0;
 }
 
@@ -489,8 +431,8 @@ static double make_scribbles(const bench *at, float *out) {
     basin__pen_point points[WALK_MAX];
     int side = from->info->width, strokes = 2 + basin__random_below(at->random, STROKES_MAX - 2);
     int length = 45 + basin__random_below(at->random, 30), count = 0;
-    get_ink(from->inside, at->first, at->a);
-    double ink = sum_of(at->a, from->size), darkest = 0;
+    basin__ink_get(from->inside, at->first, at->a);
+    double ink = basin__ink_sum(at->a, from->size), darkest = 0;
     for (int64_t i = 0; i < from->size; i++)
         darkest = fmax(darkest, (double)at->a[i]);
     /* The pen is as wide as gives the example's ink, a little of which falls on lines drawn. */
@@ -548,7 +490,7 @@ static double make_flips(const bench *at, float *out) {
     while (allowed != 0 && flip == 0)
         flip = allowed & 1 << basin__random_below(at->random, 3);
     bool is_mirrored = flip != UPSIDE_DOWN, is_upside_down = flip != MIRROR;
-    get_ink(at->from->inside, index, at->a);
+    basin__ink_get(at->from->inside, index, at->a);
     for (int y = 0; y < info->height; y++)
         for (int x = 0; x < info->width; x++) {
             int from_y = is_upside_down ? info->height - 1 - y : y;
@@ -579,7 +521,7 @@ static double make_noise(const bench *at, float *out) {
     const basin_data_info *info = from->info;
     int64_t area = from->size / info->channels;
     double blur = from->unit * basin__uniform(at->random, 1, 2.4);
-    get_ink(from->inside, at->first, at->a);
+    basin__ink_get(from->inside, at->first, at->a);
     for (int c = 0; c < info->channels; c++) {
         double ink = 0, peak = 0, low = -30, high = 10;
         for (int64_t i = c; i < from->size; i += info->channels) {
@@ -611,7 +553,7 @@ static double make_other(const bench *at, float *out) {
     do
         index = draw_index(at, basin_data_describe(other)->count);
     while (basin_data_label(other, index) == at->from->other_alike);
-    get_ink(other, index, out);
+    basin__ink_get(other, index, out);
     return 1;
 }
 
@@ -656,7 +598,7 @@ static void draw_displacement(const bench *at, float *down, float *right) {
 static double make_warped(const bench *at, float *out) {
     const basin_data_info *info = at->from->info;
     float *down = at->b, *right = at->d;
-    get_ink(at->from->inside, at->first, at->a);
+    basin__ink_get(at->from->inside, at->first, at->a);
     draw_displacement(at, down, right);
     for (int y = 0; y < info->height; y++)
         for (int x = 0; x < info->width; x++) {
@@ -665,7 +607,8 @@ static double make_warped(const bench *at, float *out) {
                 out[i * info->channels + c] =
                     look(info, at->a, y + (double)down[i], x + (double)right[i], c);
         }
-    double kept = sum_of(out, at->from->size) / fmax(sum_of(at->a, at->from->size), 1e-9);
+    double kept =
+        basin__ink_sum(out, at->from->size) / fmax(basin__ink_sum(at->a, at->from->size), 1e-9);
     return fmin(change(at->a, out, at->from->size) / 0.5, kept / 0.7);
 }
 
@@ -734,53 +677,6 @@ static void count_labels(basin__wrecker *wrecker) {
     }
 }
 
-static int by_size(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/** Mean ink, references, and how near 96 % of these have another. */
-static void measure(basin__wrecker *wrecker, float *x, float *pooled, float *sums, float *nearest) {
-    int64_t n = wrecker->reference_count, apart = wrecker->info->count / n;
-    for (int64_t i = 0; i < n; i++) {
-        get_ink(wrecker->inside, i * apart, x);
-        wrecker->ink += sum_of(x, wrecker->size) / (double)(wrecker->size * n);
-        pool(wrecker, x, pooled);
-        for (int k = 0; k < wrecker->pooled_count; k++)
-            wrecker->references[k * n + i] = pooled[k];
-    }
-    int64_t asked = n < 256 ? n : 256;
-    for (int64_t i = 0; i < asked; i++) {
-        for (int k = 0; k < wrecker->pooled_count; k++)
-            pooled[k] = wrecker->references[k * n + i];
-        nearest[i] = (float)nearness(wrecker, pooled, i, sums);
-    }
-    qsort(nearest, (size_t)asked, sizeof(float), by_size);
-    wrecker->nearest = asked < 16 ? 1 : (double)nearest[asked / 25];
-}
-
-static basin_status learn(basin__wrecker *wrecker) {
-    const basin_data_info *info = wrecker->info;
-    int longer = info->height > info->width ? info->height : info->width;
-    wrecker->pool = (longer + POOLED_SIDE / 2) / POOLED_SIDE;
-    wrecker->pool = wrecker->pool < 1 ? 1 : wrecker->pool;
-    wrecker->rows = (info->height + wrecker->pool - 1) / wrecker->pool;
-    wrecker->columns = (info->width + wrecker->pool - 1) / wrecker->pool;
-    wrecker->pooled_count = wrecker->rows * wrecker->columns;
-    wrecker->reference_count = info->count < REFERENCES ? info->count : REFERENCES;
-    basin_context *context = wrecker->context;
-    size_t pooled = (size_t)wrecker->pooled_count, n = (size_t)wrecker->reference_count;
-    float *x = basin__alloc_array(context, (size_t)wrecker->size + pooled + 2 * n, sizeof(float));
-    wrecker->references = basin__alloc_array(context, pooled * n, sizeof(float));
-    bool is_made = x && wrecker->references;
-    if (is_made) {
-        float *means = x + wrecker->size;
-        measure(wrecker, x, means, means + pooled, means + pooled + n);
-    }
-    basin__free(context, x);
-    return is_made ? BASIN_OK : BASIN_ERROR_MEMORY;
-}
-
 basin_status basin__wrecker_create(basin_context *context, const basin_data *inside,
                                    const basin_data *other, int other_alike, uint64_t stream,
                                    basin__wrecker **out) {
@@ -802,7 +698,7 @@ basin_status basin__wrecker_create(basin_context *context, const basin_data *ins
                                 .unit = sqrt((double)info->height * info->width) / 28};
     know_classes(wrecker);
     count_labels(wrecker);
-    basin_status status = learn(wrecker);
+    basin_status status = basin__likeness_init(context, &wrecker->likeness, inside);
     if (status != BASIN_OK) {
         basin__wrecker_destroy(wrecker);
         return status;
@@ -814,7 +710,7 @@ basin_status basin__wrecker_create(basin_context *context, const basin_data *ins
 void basin__wrecker_destroy(basin__wrecker *wrecker) {
     if (!wrecker)
         return;
-    basin__free(wrecker->context, wrecker->references);
+    basin__likeness_reset(wrecker->context, &wrecker->likeness);
     basin__free(wrecker->context, wrecker);
 }
 
@@ -839,14 +735,7 @@ const char *basin__wreck_obstacle(const basin__wrecker *wrecker, int kind) {
 }
 
 int64_t basin__wreck_scratch(const basin__wrecker *wrecker) {
-    return SCRATCH_IMAGES * wrecker->size + wrecker->pooled_count + wrecker->reference_count;
-}
-
-/** 1 where no example is as near as most examples have one, and less the nearer. */
-static double strangeness(const basin__wrecker *wrecker, const float *x, float *scratch) {
-    pool(wrecker, x, scratch);
-    double near = nearness(wrecker, scratch, -1, scratch + wrecker->pooled_count);
-    return fmin((1 - near) / fmax(1 - wrecker->nearest, 1e-9), 1);
+    return SCRATCH_IMAGES * wrecker->size + basin__likeness_scratch(&wrecker->likeness);
 }
 
 void basin__wreck_draw(const basin__wrecker *wrecker, int kind, int64_t number, float *x,
@@ -867,7 +756,7 @@ void basin__wreck_draw(const basin__wrecker *wrecker, int kind, int64_t number, 
             at.first = draw_index(&at, n);
         double score = fmin(kinds[kind].make(&at, tried), 1) * ink_fit(wrecker, tried);
         if (score > best) /* what is left can but lower it */
-            score *= strangeness(wrecker, tried, tried + size);
+            score *= basin__likeness_strangeness(&wrecker->likeness, tried, tried + size);
         if (score > best) {
             memcpy(x, tried, (size_t)size * sizeof(float));
             best = score;
