@@ -69,12 +69,24 @@ static form form_of(const char *out) {
 
 /* ---- starts ---- */
 
-/** The n first chains of the buffer beside the model. */
-static basin_status start_from_buffer(const sample_options *options, basin_energy *energy,
-                                      float *x) {
+/** Classes of the buffer's chains: what is no class of the model becomes none. */
+static basin_status take_classes(const sample_options *options, const basin_energy *energy,
+                                 const int32_t *classes, int **labels) {
+    *labels = basin__alloc_array(energy->context, (size_t)options->n, sizeof(int));
+    if (!*labels)
+        return BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; i < options->n; i++)
+        (*labels)[i] = classes[i] < energy->condition.class_count ? classes[i] : -1;
+    return BASIN_OK;
+}
+
+/** The n first chains of the buffer beside the model, and their classes (NULL: they have none). */
+static basin_status start_from_buffer(const sample_options *options, basin_energy *energy, float *x,
+                                      int **labels) {
     basin_context *context = energy->context;
     char *file = NULL, *path = NULL;
     float *chains = NULL;
+    int32_t *classes = NULL;
     int64_t count = 0, size = basin_shape_count(energy->shape);
     BASIN_TRY(basin__model_find(context, options->model.model, &file));
     char *slash = strrchr(file, '/');
@@ -83,14 +95,17 @@ static basin_status start_from_buffer(const sample_options *options, basin_energ
     path = basin__format(context, "%s/buffer.safetensors", slash ? file : ".");
     basin_status status = path ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
-        status = basin__buffer_read(context, path, energy->shape, &count, &chains);
+        status = basin__buffer_read(context, path, energy->shape, &count, &chains, &classes);
     if (status == BASIN_OK && count < options->n)
         status =
             basin__fail(context, BASIN_ERROR_CONFIG, "%s holds %lld chains; --n %lld asks for more",
                         path, (long long)count, (long long)options->n);
     if (status == BASIN_OK)
         memcpy(x, chains, (size_t)(options->n * size) * sizeof(float));
+    if (status == BASIN_OK && classes && energy->condition.class_count > 0)
+        status = take_classes(options, energy, classes, labels);
     basin__free(context, chains);
+    basin__free(context, classes);
     basin__free(context, path);
     basin__free(context, file);
     return status;
@@ -118,11 +133,12 @@ static basin_status start_from_data(const basin__command *command, const sample_
     return status;
 }
 
-static basin_status start(const basin__command *command, basin_energy *energy, float *x) {
+static basin_status start(const basin__command *command, basin_energy *energy, float *x,
+                          int **labels) {
     const sample_options *options = command->options;
     if (strcmp(options->from, "noise") == 0)
         return BASIN_OK;
-    return strcmp(options->from, "buffer") == 0 ? start_from_buffer(options, energy, x)
+    return strcmp(options->from, "buffer") == 0 ? start_from_buffer(options, energy, x, labels)
                                                 : start_from_data(command, options, energy, x);
 }
 
@@ -146,10 +162,16 @@ static char *given_settings(const basin__command *command, const basin__option_g
     return text;
 }
 
-/** A class for each sample, new; NULL: they have one in common, or none. */
+/**
+ * A class for each sample, NULL: they have one in common, or none. Asked for, they replace those
+ * that came with the starts.
+ */
 static basin_status make_labels(const sample_options *options, const basin_energy *energy,
                                 int **out) {
-    *out = NULL;
+    if (options->classes || options->class_label >= 0) {
+        basin__free(energy->context, *out);
+        *out = NULL;
+    }
     if (!options->classes)
         return BASIN_OK;
     if (options->class_label >= 0)
@@ -166,7 +188,7 @@ static basin_status make_labels(const sample_options *options, const basin_energ
 }
 
 static basin_status run_chains(basin__command *command, basin_energy *energy, float *x,
-                               basin_temperature *temperature) {
+                               const int *labels, basin_temperature *temperature) {
     const sample_options *options = command->options;
     const basin__option_group *group = basin__command_group(command, "sampler");
     const char *trained = basin__energy_noted(energy, "sampler");
@@ -178,8 +200,6 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
                            "the model was trained with sampler %s: give --sampler %s to change its "
                            "options, or --sampler %s",
                            trained, trained, options->sampler);
-    int *labels;
-    BASIN_TRY(make_labels(options, energy, &labels));
     char *settings = given_settings(command, group);
     sampling.sampler = is_trained ? trained : options->sampler;
     sampling.settings = settings;
@@ -192,7 +212,6 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
         settings ? basin_sample(energy, &sampling, options->n, x, temperature)
                  : basin__fail(command->context, BASIN_ERROR_MEMORY, "no memory for options");
     free(settings);
-    basin__free(command->context, labels);
     return status;
 }
 
@@ -295,13 +314,16 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
     float *x = basin__alloc_array(context, count, size * sizeof(float));
     double *energies = basin__alloc_array(context, count, sizeof(double));
     basin_temperature temperature = {0};
+    int *labels = NULL;
     basin_status status = x && energies ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
-        status = start(command, energy, x);
+        status = start(command, energy, x, &labels);
+    if (status == BASIN_OK)
+        status = make_labels(options, energy, &labels);
     if (status == BASIN_OK && form_of(options->out) == FORM_FOLDER)
         status = basin__folder_create(context, options->out); /* now, not after hours of chains */
     if (status == BASIN_OK)
-        status = run_chains(command, energy, x, &temperature);
+        status = run_chains(command, energy, x, labels, &temperature);
     if (status == BASIN_OK)
         status = basin_energy_evaluate(energy, options->n, x, energies, NULL);
     if (status == BASIN_OK)
@@ -316,6 +338,7 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
     }
     basin__free(context, x);
     basin__free(context, energies);
+    basin__free(context, labels);
     return status;
 }
 

@@ -207,6 +207,14 @@ static void test_buffers_keep_classes(void **state) {
     assert_int_equal(basin__buffer_save(&buffers[0], shape, path), BASIN_OK);
     assert_int_equal(basin__buffer_load(&buffers[1], shape, path), BASIN_OK);
     assert_memory_equal(buffers[1].labels, wanted, sizeof wanted);
+    int64_t count;
+    int32_t *kept;
+    float *chains;
+    assert_int_equal(basin__buffer_read(context, path, shape, &count, &chains, &kept), BASIN_OK);
+    assert_int_equal(count, 4);
+    assert_memory_equal(kept, wanted, sizeof wanted);
+    basin__free(context, chains);
+    basin__free(context, kept);
     basin__buffer_put(&buffers[2], &moment, 5, NULL, ages, NULL, x, &dither);
     assert_int_equal(basin__buffer_save(&buffers[2], shape, path), BASIN_OK);
     assert_int_equal(basin__buffer_load(&buffers[1], shape, path), BASIN_ERROR_FORMAT);

@@ -38,6 +38,7 @@ const basin__objective_def basin__objective_classify = {
     .options = classify_table,
     .option_count = BASIN_COUNT(classify_table),
     .options_bytes = sizeof(classify_options),
+    .learns_no_density = true,
     .needs = BASIN__NEED_LABELS | BASIN__NEED_LOGITS | BASIN__NEED_PLAIN,
     .build = classify_build,
 };

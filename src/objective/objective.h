@@ -69,7 +69,8 @@ typedef struct basin__objective_def {
     const char *help;
     const basin__option *options;
     size_t option_count, options_bytes;
-    unsigned needs; /* of basin__need */
+    unsigned needs;         /* of basin__need */
+    bool learns_no_density; /* nothing fits exp(−E), so the model's temperature is nominal */
     /** Needs that options bring beside. NULL: none. */
     unsigned (*needs_by_options)(const void *options);
     /** Check options against each other. NULL: nothing can contradict. */

@@ -69,8 +69,11 @@ void basin__buffer_copy(basin__buffer *to, const basin__buffer *from);
  */
 basin_status basin__buffer_save(const basin__buffer *buffer, basin_shape shape, const char *path);
 basin_status basin__buffer_load(basin__buffer *buffer, basin_shape shape, const char *path);
-/** The chains of a saved buffer as floats x [count, height, width, channels], for sampling. */
+/**
+ * The chains of a saved buffer as floats x [count, height, width, channels], for sampling, and
+ * their labels [count], NULL where they have none. Both are the caller's to basin__free.
+ */
 basin_status basin__buffer_read(basin_context *context, const char *path, basin_shape shape,
-                                int64_t *count, float **x);
+                                int64_t *count, float **x, int32_t **labels);
 
 #endif

@@ -104,14 +104,28 @@ basin_status basin__buffer_load(basin__buffer *buffer, basin_shape shape, const 
     return status;
 }
 
+/* Chains as floats, whatever they are kept as. */
+static void widen(const basin__safetensors *file, const basin__tensor_entry *chains,
+                  int64_t elements, float *x) {
+    const float low = (float)noted(file->metadata, "range_low", 0);
+    const float step = ((float)noted(file->metadata, "range_high", 1) - low) / 255.0f;
+    if (chains->dtype == BASIN__DTYPE_F32)
+        memcpy(x, chains->data, chains->bytes);
+    else
+        for (int64_t i = 0; i < elements; i++)
+            x[i] = low + step * (float)((const unsigned char *)chains->data)[i];
+}
+
 basin_status basin__buffer_read(basin_context *context, const char *path, basin_shape shape,
-                                int64_t *count, float **x) {
+                                int64_t *count, float **x, int32_t **labels) {
     *x = NULL;
+    *labels = NULL;
     basin__safetensors file;
     BASIN_TRY(basin__safetensors_read(context, path, &file));
     const basin__tensor_entry *chains = find_chains(&file, shape);
+    const basin__tensor_entry *kept = basin__safetensors_find(&file, "label");
     basin_status status = BASIN_OK;
-    if (chains == NULL || chains->dim[0] < 1) {
+    if (chains == NULL || chains->dim[0] < 1 || (kept != NULL && !is_list(kept, chains))) {
         status = basin__fail(context, BASIN_ERROR_FORMAT,
                              "%s: holds no chains of %d x %d x %d; is it a replay buffer?", path,
                              shape.height, shape.width, shape.channels);
@@ -119,16 +133,14 @@ basin_status basin__buffer_read(basin_context *context, const char *path, basin_
         *count = chains->dim[0];
         int64_t elements = *count * basin_shape_count(shape);
         *x = basin__alloc_array(context, (size_t)elements, sizeof(float));
-        if (*x == NULL)
+        if (kept != NULL)
+            *labels = basin__alloc_array(context, (size_t)*count, sizeof(int32_t));
+        if (*x == NULL || (kept != NULL && *labels == NULL))
             status = BASIN_ERROR_MEMORY;
-        else if (chains->dtype == BASIN__DTYPE_F32)
-            memcpy(*x, chains->data, chains->bytes);
-        else {
-            const float low = (float)noted(file.metadata, "range_low", 0);
-            const float step = ((float)noted(file.metadata, "range_high", 1) - low) / 255.0f;
-            for (int64_t i = 0; i < elements; i++)
-                (*x)[i] = low + step * (float)((const unsigned char *)chains->data)[i];
-        }
+        else
+            widen(&file, chains, elements, *x);
+        if (status == BASIN_OK && kept != NULL)
+            memcpy(*labels, kept->data, kept->bytes);
     }
     basin__safetensors_reset(context, &file);
     return status;

@@ -365,7 +365,7 @@ static basin_status note_sampler(basin__trainer *trainer, basin_energy *energy) 
 basin_temperature basin__trainer_temperature(const basin__trainer *trainer) {
     const basin__train_config *config = &trainer->config;
     if (!trainer->has_chains)
-        return (basin_temperature){.value = 1, .is_exact = true};
+        return (basin_temperature){.value = 1, .is_exact = !config->objective->learns_no_density};
     return config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
 }
 
