@@ -135,8 +135,7 @@ static void test_labels_belong_to_their_examples(void **state) {
     assert_int_equal(basin__batches_init(context, &batches, data, 9), BASIN_OK);
     for (uint64_t update = 0; update < 10; update++) { /* 350 = 7 epochs */
         const basin__moment moment = {.seed = 9, .update = update};
-        basin__batches_get(&batches, &moment, BATCH, batch);
-        basin__batches_labels(&batches, &moment, BATCH, labels);
+        basin__batches_get(&batches, &moment, BATCH, batch, labels);
         assert_memory_equal(batch, labels, sizeof batch);
     }
     basin__batches_reset(&batches);

@@ -341,7 +341,7 @@ static void check_loss(const fixture *f, const fixture_loss *of) {
     group.values = test_calloc(1, objective->options_bytes);
     assert_int_equal(basin__options_default(f->context, &group), BASIN_OK);
     assert_int_equal(basin__options_from_json(f->context, &group, 1, settings), BASIN_OK);
-    assert_int_equal(basin__objective_check(objective, group.values, energy, true, 3), BASIN_OK);
+    assert_int_equal(basin__objective_check(objective, group.values, energy, 3), BASIN_OK);
     if (basin__loss_create(objective, group.values, energy, EXAMPLES, &loss) != BASIN_OK)
         fail_msg("%s", basin_context_error(f->context));
     fill_source(f, loss, "data", "x", EXAMPLES * size);

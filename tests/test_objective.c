@@ -151,7 +151,7 @@ static const fixture_case cases[] = {
     {"flow_residual",
      AT_LEVELS("residual", ", \"classes\": 2"),
      "flow-matching",
-     "{}",
+     "{\"class_dropout\": 0}",
      {1, 1, 1, 2}},
     {"flow_inner",
      AT_LEVELS("inner", ", \"activation\": \"softplus\""),
@@ -178,7 +178,7 @@ static const fixture_case cases[] = {
     {"unet_inner",
      UNET(", \"energy_form\": \"inner\", \"classes\": 3"),
      "flow-matching",
-     "{}",
+     "{\"class_dropout\": 0}",
      {1, 4, 8, 1}},
     {"unet_norm2",
      UNET(", \"energy_form\": \"norm\", \"activation\": \"softplus\""),
@@ -476,6 +476,9 @@ static void test_mixtures(void **state) {
     expect_component(&two, 1 - first, 1);
     assert_int_equal(basin__mixture_fit(&again, &clusters), BASIN_OK);
     assert_memory_equal(two.factors, again.factors, 8 * sizeof(double));
+    basin__mixture many = {.context = context, .count = (int)clusters.count, .is_full = true};
+    assert_int_equal(basin__mixture_fit(&many, &clusters), BASIN_ERROR_CONFIG);
+    basin__mixture_reset(&many);
     basin__mixture_reset(&one);
     basin__mixture_reset(&two);
     basin__mixture_reset(&again);
@@ -599,6 +602,46 @@ static void test_alike_examples_are_refused(void **state) {
     basin_context_destroy(context);
 }
 
+/** A fresh unet of each form of energy has something to learn from. */
+static void test_fresh_unets_learn(void **state) {
+    (void)state;
+    static const char *const forms[] = {"residual", "inner", "norm", "scalar"};
+    basin_context *context = test_context_on(NULL, 1);
+    for (size_t f = 0; f < BASIN_COUNT(forms); f++) {
+        char options[96];
+        snprintf(options, sizeof options, "{\"channels\": [4, 6], \"energy_form\": \"%s\"}",
+                 forms[f]);
+        basin_energy *energy = energy_of(context, "unet", options, (basin_shape){1, 4, 4, 1});
+        chosen objective;
+        basin__loss *loss;
+        assert_int_equal(choose(context, "diffusion", "{}", &objective), BASIN_OK);
+        assert_int_equal(
+            basin__loss_create(objective.def, objective.options.values, energy, BATCH, &loss),
+            BASIN_OK);
+        float *data = basin__loss_find(loss, "data");
+        for (int i = 0; i < BATCH * 16; i++)
+            data[i] = (float)test_number((uint64_t)i);
+        basin__loss_fill(loss, 1, 0, 0);
+        assert_int_equal(basin__loss_run(loss), BASIN_OK);
+        double square = 0;
+        for (int p = 0; p < energy->parameters.count; p++)
+            for (int64_t i = 0; i < basin_shape_count(energy->parameters.items[p].shape); i++)
+                square += (double)loss->gradients[p][i] * (double)loss->gradients[p][i];
+        if (!(square > 1e-6))
+            fail_msg("energy form %s: a gradient of norm %g", forms[f], sqrt(square));
+        basin__loss_destroy(loss);
+        let_go(context, &objective);
+        basin_energy_destroy(energy);
+    }
+    basin_energy *none;
+    assert_int_equal(basin_energy_create(context, "unet",
+                                         "{\"channels\": [4, 6], \"attention\": [2]}", 4, 4, 1, 1,
+                                         &none),
+                     BASIN_ERROR_CONFIG);
+    assert_non_null(strstr(basin_context_error(context), "at level 2, and unet has 2 levels"));
+    basin_context_destroy(context);
+}
+
 /* ---- needs ---- */
 
 /** A loss that a network cannot have, and what is said of it. */
@@ -688,7 +731,7 @@ static void test_unmet_needs(void **state) {
         assert_int_equal(choose(context, wrong[i].objective, wrong[i].options, &objective),
                          BASIN_OK);
         const void *options = objective.options.values;
-        basin_status status = basin__objective_check(objective.def, options, energy, false, 0);
+        basin_status status = basin__objective_check(objective.def, options, energy, 0);
         if (status == BASIN_OK)
             status = basin__loss_create(objective.def, options, energy, 2, &loss);
         if (status != BASIN_ERROR_CONFIG ||
@@ -714,7 +757,7 @@ static basin_status make_and_fit(basin_context *context, const fixture_case *at)
         status = basin_energy_create(context, at->network, at->network_options, 1, 1,
                                      at->shape.channels, 1, &energy);
     if (status == BASIN_OK)
-        status = basin__objective_check(objective.def, objective.options.values, energy, false,
+        status = basin__objective_check(objective.def, objective.options.values, energy,
                                         energy->condition.class_count);
     if (status == BASIN_OK)
         status = basin__loss_create(objective.def, objective.options.values, energy, 2, &loss);
@@ -776,6 +819,7 @@ int main(void) {
         cmocka_unit_test(test_noise_has_its_density),
         cmocka_unit_test(test_contrast_is_of_the_data),
         cmocka_unit_test(test_alike_examples_are_refused),
+        cmocka_unit_test(test_fresh_unets_learn),
         cmocka_unit_test(test_unmet_needs),
         cmocka_unit_test(test_a_gaussian_is_learnt),
         cmocka_unit_test(test_nce_is_normalised),

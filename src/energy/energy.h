@@ -95,7 +95,8 @@ basin__energy_inputs basin__energy_graph_inputs(const basin_energy *energy, basi
 /**
  * The noise level and class of points that come without; class −1 is none. Before, a fresh energy
  * has the level 1, a loaded one the lowest that it was trained at, and no class.
- * BASIN_ERROR_ARGUMENT: the network takes no such thing, or has no such class.
+ * BASIN_ERROR_ARGUMENT: there is no such class, or a level that the network takes is not above 0
+ * and finite.
  */
 basin_status basin__energy_set_condition(basin_energy *energy, double noise_level, int label);
 

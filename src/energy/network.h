@@ -101,6 +101,13 @@ basin__parameter *basin__layer_parameter(basin__build *build, const char *name, 
 /** W / σ(W), by one step of the power method from the state "<name>.u"; W is [O, kh, kw, I]. */
 basin_value basin__layer_spectral_norm(basin__build *build, const char *name, basin_value weight);
 
+/** The row of a network's table that makes it a classifier. */
+#define BASIN__LOGITS_ROW(at)                                                                      \
+    {                                                                                              \
+        "logits", BASIN__OPTION_INT, at, "0", 0, 65536, NULL, "classes",                           \
+            "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: "  \
+            "in E"                                                                                 \
+    }
 /**
  * The energy of logits [class_count]: −log Σ exp of them, or where a class is given minus its own.
  * Sets build->logits.

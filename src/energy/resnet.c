@@ -50,8 +50,7 @@ static const basin__option options_table[] = {
      "spectral norm: each weight is divided by its largest singular value"},
     {"classes", BASIN__OPTION_INT, AT(classes), "0", 0, 65536, NULL, "classes",
      "take a class out of so many, which picks gains and biases: E(x | class); 0: none"},
-    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
-     "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: in E"},
+    BASIN__LOGITS_ROW(AT(logits)),
 };
 
 static basin__condition condition_resnet(const void *opaque) {

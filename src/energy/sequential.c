@@ -35,8 +35,7 @@ static const basin__option options_table[] = {
      "layers in order: \"conv 32 3 1 1\", \"silu\", \"average-pool 2\", \"flatten\", \"linear 1\""},
     {"spectral-norm", BASIN__OPTION_FLAG, AT(spectral_norm), NULL, 0, 0, NULL, NULL,
      "divide each weight by its largest singular value"},
-    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
-     "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: in E"},
+    BASIN__LOGITS_ROW(AT(logits)),
 };
 
 static basin__condition condition_sequential(const void *opaque) {

@@ -152,13 +152,16 @@ static basin_value stem(walk *at, basin_value u) {
     return basin__layer_conv(at->build, "stem", u, width, 3, conv);
 }
 
-/** F, shaped like the image; for the scalar form its features' sum. The last layer starts at 0. */
+/**
+ * F, shaped like the image; for the scalar form its features' sum. The last layer starts at zero,
+ * but for the norm: ½‖F‖² has no gradient there, and nothing would ever learn.
+ */
 static basin_value head(walk *at, basin_value x, basin_shape image) {
     basin__build *build = at->build;
     if (at->options->norm_groups > 0)
         x = basin__layer_group_norm(build, "norm", x, (int)at->options->norm_groups);
     x = activate(at, x);
-    build->starts_at_zero = true;
+    build->starts_at_zero = at->options->energy_form != BASIN__FORM_NORM;
     if (at->options->energy_form == BASIN__FORM_SCALAR) {
         basin_value sums = basin_graph_sum(build->graph, x, BASIN_AXES_SPACE);
         return basin__layer_linear(build, "head", sums, 1, basin_graph_shape(build->graph, sums));
@@ -204,6 +207,11 @@ static bool check_size(basin_graph *graph, const unet_options *options, basin_sh
                           "unet halves the image %d times, and %d x %d is no multiple of %d: take "
                           "fewer levels (--channels) or --stem-stride 1",
                           halvings, image.height, image.width, unit);
+    for (size_t i = 0; i < options->attention.count; i++)
+        if (options->attention.items[i] >= (int64_t)options->channels.count)
+            basin__graph_fail(graph, BASIN_ERROR_CONFIG,
+                              "attention is asked for at level %d, and unet has %d levels, from 0",
+                              (int)options->attention.items[i], (int)options->channels.count);
     return basin_graph_status(graph) == BASIN_OK;
 }
 

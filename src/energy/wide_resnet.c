@@ -40,8 +40,7 @@ static const basin__option options_table[] = {
      "width of the first convolution"},
     {"activation", BASIN__OPTION_CHOICE, AT(activation), "leaky-relu", 0, 0, BASIN__ACTIVATIONS,
      NULL, "before each convolution of a block (leaky-relu: slope 0.2)"},
-    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
-     "end in a classifier's logits f: E(x) = -log sum exp f, E(x, class) = -f[class]; 0: in E"},
+    BASIN__LOGITS_ROW(AT(logits)),
 };
 
 static basin__condition condition_wide(const void *opaque) {

@@ -13,7 +13,7 @@
  * data do and with as many hidden, so that no class's level is pushed up or down by its frequency
  * alone.
  */
-#include "objective/labels.h"
+#include "objective/parts.h"
 #include <stddef.h>
 
 typedef struct cd_options {
@@ -42,11 +42,7 @@ static basin__objective_values cd_build(const void *values, basin__loss *of, bas
     basin_value low = basin__loss_energy(of, basin__loss_data(of), BASIN_NO_VALUE, label).energy;
     basin_value high = basin__loss_energy(of, negative, BASIN_NO_VALUE, negative_label).energy;
     basin_value loss = basin_graph_sub(graph, low, high);
-    if (options->alpha > 0) {
-        basin_value squares =
-            basin_graph_add(graph, basin_graph_square(graph, low), basin_graph_square(graph, high));
-        loss = basin_graph_add(graph, loss, basin_graph_scale(graph, squares, options->alpha));
-    }
+    loss = basin__loss_hold(graph, loss, low, high, options->alpha);
     return (basin__objective_values){.loss = loss, .energy_data = low, .energy_negative = high};
 }
 

@@ -22,7 +22,7 @@ enum { UNIFORM, LOGIT_NORMAL };
 
 typedef struct flow_options {
     int64_t distribution;
-    double low, high, mean, std;
+    double low, high, mean, std, class_dropout;
 } flow_options;
 
 #define AT(field) offsetof(flow_options, field)
@@ -37,6 +37,7 @@ static const basin__option flow_table[] = {
      "logit-normal: mean of log(t / (1 - t))"},
     {"time-std", BASIN__OPTION_FLOAT, AT(std), "1", 1e-3, 20, NULL, NULL,
      "logit-normal: standard deviation of log(t / (1 - t))"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 static basin_status flow_check(basin_context *context, const void *values) {
@@ -70,7 +71,8 @@ static basin__objective_values flow_build(const void *values, basin__loss *loss,
     basin_value rest = basin_graph_offset(graph, basin_graph_scale(graph, time, -1), 1);
     basin_value level = basin_graph_mul(graph, time, basin_graph_reciprocal(graph, rest));
     basin_value x = basin_graph_add(graph, example, basin_graph_mul(graph, noise, level));
-    basin_value denoised = basin__loss_denoiser(loss, x, level, basin__loss_label(loss, 0));
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    basin_value denoised = basin__loss_denoiser(loss, x, level, label);
     basin_value error = basin_graph_mul(graph, basin_graph_sub(graph, denoised, example),
                                         basin_graph_reciprocal(graph, time));
     return (basin__objective_values){

@@ -138,11 +138,7 @@ static basin__objective_values improved_build(const void *values, basin__loss *o
     basin_value low = basin__loss_energy(of, basin__loss_data(of), BASIN_NO_VALUE, label).energy;
     basin_value high = basin__loss_energy(of, held, BASIN_NO_VALUE, negative_label).energy;
     basin_value loss = basin_graph_sub(graph, low, high);
-    if (options->alpha > 0) {
-        basin_value squares =
-            basin_graph_add(graph, basin_graph_square(graph, low), basin_graph_square(graph, high));
-        loss = basin_graph_add(graph, loss, basin_graph_scale(graph, squares, options->alpha));
-    }
+    loss = basin__loss_hold(graph, loss, low, high, options->alpha);
     basin_value kl = divergence(options, of, end, held, high);
     loss = basin_graph_add(graph, loss, basin_graph_scale(graph, kl, options->kl_weight));
     return (basin__objective_values){.loss = loss, .energy_data = low, .energy_negative = high};

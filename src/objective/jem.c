@@ -9,7 +9,7 @@
  * The squares hold the level of E, which nothing else does; the paper has none (alpha 0). Examples
  * without a label teach p(x) alone. Grathwohl et al. (2020), eq. 10 and algorithm 1.
  */
-#include "objective/labels.h"
+#include "objective/parts.h"
 #include <stddef.h>
 
 typedef struct jem_options {
@@ -39,11 +39,7 @@ static basin__objective_values jem_build(const void *values, basin__loss *of, ba
     basin_value loss = basin__loss_cross_entropy(graph, data.logits, label, options->smoothing);
     basin_value gap = basin_graph_sub(graph, low, high);
     loss = basin_graph_add(graph, loss, basin_graph_scale(graph, gap, options->weight));
-    if (options->alpha > 0) {
-        basin_value squares =
-            basin_graph_add(graph, basin_graph_square(graph, low), basin_graph_square(graph, high));
-        loss = basin_graph_add(graph, loss, basin_graph_scale(graph, squares, options->alpha));
-    }
+    loss = basin__loss_hold(graph, loss, low, high, options->alpha);
     return (basin__objective_values){.loss = loss, .energy_data = low, .energy_negative = high};
 }
 

@@ -266,6 +266,11 @@ basin_status basin__mixture_fit(basin__mixture *mixture, const basin__examples *
         if (with.floor <= 0)
             status = basin__fail(context, BASIN_ERROR_CONFIG,
                                  "all examples are alike: no noise can be fitted to them");
+        else if (with.n <= mixture->count)
+            status = basin__fail(context, BASIN_ERROR_CONFIG,
+                                 "a mixture of %d Gaussians needs more examples than %lld: take "
+                                 "fewer with --noise-components",
+                                 mixture->count, (long long)with.n);
         else
             run_rounds(&with);
     }

@@ -44,7 +44,7 @@ static basin_status check_logits(const char *name, const basin_energy *energy) {
 }
 
 basin_status basin__objective_check(const basin__objective_def *objective, const void *options,
-                                    basin_energy *energy, bool is_image, int class_count) {
+                                    basin_energy *energy, int class_count) {
     basin_context *context = energy->context;
     const char *name = objective->name, *network = energy->network->name;
     unsigned needs = objective->needs;
@@ -62,9 +62,6 @@ basin_status basin__objective_check(const basin__objective_def *objective, const
                            "objective %s trains an energy at no noise level, and network %s takes "
                            "one: leave --noise-conditional away, or take another network",
                            name, network);
-    if ((needs & BASIN__NEED_BOX) && !is_image)
-        return basin__fail(context, BASIN_ERROR_CONFIG,
-                           "objective %s needs data of a bounded range: images", name);
     if (needs & BASIN__NEED_LABELS)
         BASIN_TRY(check_labels(name, energy, class_count,
                                needs & BASIN__NEED_LOGITS ? "logits" : "classes"));

@@ -264,38 +264,50 @@ static double normal_quantile(double p) {
     return 0.5 * (low + high);
 }
 
+typedef struct fill {
+    basin__loss *loss;
+    const basin__cpu_kernels *kernels;
+    basin__draw draw;
+} fill;
+
 /** Example i takes the quantile (i + u) / batch, all with one u: the order of a batch is random. */
-static void fill_spread(const basin__loss *loss, const basin__loss_input *source,
-                        const basin__cpu_kernels *kernels, const basin__draw *at) {
+static double quantile_of(const fill *of, const basin__draw *first, int64_t i) {
     float u[1];
-    kernels->uniform(u, 1, at);
-    for (int64_t i = 0; i < loss->batch; i++) {
-        double quantile = ((double)i + (double)u[0]) / (double)loss->batch;
-        source->data[i] =
-            (float)(source->kind == BASIN__SOURCE_SPREAD ? quantile : normal_quantile(quantile));
+    of->kernels->uniform(u, 1, first);
+    return ((double)i + (double)u[0]) / (double)of->loss->batch;
+}
+
+/** All random numbers of example i. */
+static void fill_example(void *user, int64_t i, int worker) {
+    const fill *of = user;
+    (void)worker;
+    for (int s = 0; s < of->loss->source_count; s++) {
+        const basin__loss_input *source = &of->loss->sources[s];
+        float *numbers = source->data + i * source->size;
+        basin__draw at = of->draw;
+        at.chain = (uint32_t)s << SOURCE_BITS;
+        if (source->kind == BASIN__SOURCE_SPREAD)
+            numbers[0] = (float)quantile_of(of, &at, i);
+        if (source->kind == BASIN__SOURCE_SPREAD_NORMAL)
+            numbers[0] = (float)normal_quantile(quantile_of(of, &at, i));
+        at.chain += (uint32_t)i;
+        if (source->kind == BASIN__SOURCE_NORMAL)
+            of->kernels->normal(numbers, 1, source->size, &at);
+        if (source->kind == BASIN__SOURCE_UNIFORM || source->kind == BASIN__SOURCE_SIGN)
+            of->kernels->uniform(numbers, source->size, &at);
+        for (int64_t k = 0; source->kind == BASIN__SOURCE_SIGN && k < source->size; k++)
+            numbers[k] = numbers[k] < 0.5f ? -1.0f : 1.0f;
     }
 }
 
 void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t attempt) {
-    const basin__cpu_kernels *kernels =
-        basin__cpu_kernels_for(basin__context_isa(loss->energy->context));
-    basin__draw at = {
-        .seed = seed, .draw = draw, .purpose = (uint16_t)(BASIN__PURPOSE_OBJECTIVE | attempt << 8)};
-    for (int s = 0; s < loss->source_count; s++) {
-        const basin__loss_input *source = &loss->sources[s];
-        at.chain = (uint32_t)s << SOURCE_BITS;
-        if (source->kind == BASIN__SOURCE_NORMAL)
-            kernels->normal(source->data, loss->batch, source->size, &at);
-        if (source->kind == BASIN__SOURCE_SPREAD || source->kind == BASIN__SOURCE_SPREAD_NORMAL)
-            fill_spread(loss, source, kernels, &at);
-        if (source->kind != BASIN__SOURCE_UNIFORM && source->kind != BASIN__SOURCE_SIGN)
-            continue;
-        for (int64_t i = 0; i < loss->batch; i++, at.chain++)
-            kernels->uniform(source->data + i * source->size, source->size, &at);
-        for (int64_t i = 0; source->kind == BASIN__SOURCE_SIGN && i < loss->batch * source->size;
-             i++)
-            source->data[i] = source->data[i] < 0.5f ? -1.0f : 1.0f;
-    }
+    basin_context *context = loss->energy->context;
+    fill of = {.loss = loss,
+               .kernels = basin__cpu_kernels_for(basin__context_isa(context)),
+               .draw = {.seed = seed,
+                        .draw = draw,
+                        .purpose = (uint16_t)(BASIN__PURPOSE_OBJECTIVE | attempt << 8)}};
+    basin__parallel(context, loss->batch, fill_example, &of);
 }
 
 basin_status basin__loss_run(basin__loss *loss) {

@@ -60,8 +60,7 @@ typedef enum basin__need {
     BASIN__NEED_PLAIN = 4,       /* a network that takes none */
     BASIN__NEED_LABELS = 8,      /* data with labels, a network that takes a label */
     BASIN__NEED_LOGITS = 16,     /* a network that gives logits */
-    BASIN__NEED_CURVATURE = 32,  /* E with a second derivative to x: no piecewise linear network */
-    BASIN__NEED_BOX = 64         /* data of a bounded range: images */
+    BASIN__NEED_CURVATURE = 32   /* E with a second derivative to x: no piecewise linear network */
 } basin__need;
 
 typedef struct basin__objective_def {
@@ -169,6 +168,6 @@ void basin__loss_advance_states(basin__loss *loss);
  * not, and what to take instead. `class_count` is of the data, 0: no labels.
  */
 basin_status basin__objective_check(const basin__objective_def *objective, const void *options,
-                                    basin_energy *energy, bool is_image, int class_count);
+                                    basin_energy *energy, int class_count);
 
 #endif

@@ -27,6 +27,15 @@ basin_value basin__loss_energy_of(basin__loss *loss, basin_value x) {
     return basin__loss_energy(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0)).energy;
 }
 
+basin_value basin__loss_hold(basin_graph *graph, basin_value loss, basin_value low,
+                             basin_value high, double alpha) {
+    if (alpha <= 0)
+        return loss;
+    basin_value squares =
+        basin_graph_add(graph, basin_graph_square(graph, low), basin_graph_square(graph, high));
+    return basin_graph_add(graph, loss, basin_graph_scale(graph, squares, alpha));
+}
+
 basin_value basin__loss_copy(basin__loss *loss, basin__source_kind kind, const char *name,
                              int64_t count, int64_t index) {
     const int64_t size = basin_shape_count(loss->energy->shape);

@@ -17,6 +17,13 @@ basin_value basin__loss_gradient(basin__loss *loss, basin_value x, basin_value n
 /** E of an example, or of what stands for one, under the example's class. */
 basin_value basin__loss_energy_of(basin__loss *loss, basin_value x);
 
+/**
+ * loss + alpha (low² + high²), of the energies of data and of negatives: nothing else holds their
+ * level and scale (Du & Mordatch, 2019, section 3.3). alpha 0 adds nothing.
+ */
+basin_value basin__loss_hold(basin_graph *graph, basin_value loss, basin_value low,
+                             basin_value high, double alpha);
+
 /** Copy `index` of a source that holds `count` examples' worth of numbers, shaped like x. */
 basin_value basin__loss_copy(basin__loss *loss, basin__source_kind kind, const char *name,
                              int64_t count, int64_t index);

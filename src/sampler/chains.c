@@ -166,3 +166,12 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
     free_chains(context, &all);
     return status;
 }
+
+void basin__tile_normal(const basin__cpu_kernels *kernels, const basin__chain_tile *tile,
+                        basin__purpose purpose, int64_t index, float *out) {
+    const basin__draw draw = {.seed = tile->seed,
+                              .draw = tile->first_draw + (uint64_t)index,
+                              .chain = tile->first_chain,
+                              .purpose = (uint16_t)((int)purpose | tile->attempt << 8)};
+    kernels->normal(out, tile->n, tile->size, &draw);
+}

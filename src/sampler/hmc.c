@@ -35,10 +35,7 @@ static void hmc_run(const void *values, const basin__cpu_kernels *kernels, basin
     const basin__metropolis walk = {.step = options->step_size,
                                     .temperature = options->temperature,
                                     .leapfrog_steps = options->leapfrog_steps};
-    if (!basin__metropolis_begin(&walk, kernels, energy, tile))
-        return;
-    for (int64_t step = 0; step < options->n_steps; step++)
-        basin__metropolis_move(&walk, kernels, energy, tile, step);
+    basin__metropolis_walk(&walk, kernels, energy, tile, 0, options->n_steps);
 }
 
 static basin_temperature hmc_temperature(const void *values) {

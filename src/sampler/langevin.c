@@ -162,11 +162,7 @@ static void add_noise(const langevin_options *options, const basin__cpu_kernels 
                       const basin__chain_tile *tile, int64_t step) {
     if (options->noise_std == 0)
         return;
-    basin__draw draw = {.seed = tile->seed,
-                        .draw = tile->first_draw + (uint64_t)step,
-                        .chain = tile->first_chain,
-                        .purpose = (uint16_t)(BASIN__PURPOSE_LANGEVIN | tile->attempt << 8)};
-    kernels->normal(tile->noise, tile->n, tile->size, &draw);
+    basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, step, tile->noise);
     keep_noise(options, tile, step);
     kernels->axpy(tile->x, (float)options->noise_std, tile->noise, tile->n * tile->size);
 }

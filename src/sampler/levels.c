@@ -173,12 +173,3 @@ void basin__level_box(const basin__levels *levels, const basin__cpu_kernels *ker
         kernels->clamp(tile->x, (float)levels->box_low, (float)levels->box_high,
                        tile->n * tile->size);
 }
-
-void basin__tile_normal(const basin__cpu_kernels *kernels, const basin__chain_tile *tile,
-                        basin__purpose purpose, int64_t index, float *out) {
-    const basin__draw draw = {.seed = tile->seed,
-                              .draw = tile->first_draw + (uint64_t)index,
-                              .chain = tile->first_chain,
-                              .purpose = (uint16_t)((int)purpose | tile->attempt << 8)};
-    kernels->normal(out, tile->n, tile->size, &draw);
-}

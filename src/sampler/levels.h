@@ -82,8 +82,4 @@ bool basin__level_denoise(const basin__levels *levels, const basin__cpu_kernels 
 void basin__level_box(const basin__levels *levels, const basin__cpu_kernels *kernels,
                       basin__chain_tile *tile);
 
-/** out [n, size] = standard normals, the run's `index`-th for `purpose`. */
-void basin__tile_normal(const basin__cpu_kernels *kernels, const basin__chain_tile *tile,
-                        basin__purpose purpose, int64_t index, float *out);
-
 #endif

@@ -33,10 +33,7 @@ static void mala_run(const void *values, const basin__cpu_kernels *kernels, basi
     const basin__metropolis walk = {.step = sqrt(2 * options->step_size * options->temperature),
                                     .temperature = options->temperature,
                                     .leapfrog_steps = 1};
-    if (!basin__metropolis_begin(&walk, kernels, energy, tile))
-        return;
-    for (int64_t step = 0; step < options->n_steps; step++)
-        basin__metropolis_move(&walk, kernels, energy, tile, step);
+    basin__metropolis_walk(&walk, kernels, energy, tile, 0, options->n_steps);
 }
 
 static basin_temperature mala_temperature(const void *values) {

@@ -98,3 +98,15 @@ void basin__metropolis_move(const basin__metropolis *walk, const basin__cpu_kern
         }
     }
 }
+
+bool basin__metropolis_walk(const basin__metropolis *walk, const basin__cpu_kernels *kernels,
+                            basin_energy *energy, basin__chain_tile *tile, int64_t first,
+                            int64_t count) {
+    if (count < 1)
+        return true;
+    if (!basin__metropolis_begin(walk, kernels, energy, tile))
+        return false;
+    for (int64_t i = first; i < first + count; i++)
+        basin__metropolis_move(walk, kernels, energy, tile, i);
+    return true;
+}

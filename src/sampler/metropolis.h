@@ -32,4 +32,12 @@ bool basin__metropolis_begin(const basin__metropolis *walk, const basin__cpu_ker
 void basin__metropolis_move(const basin__metropolis *walk, const basin__cpu_kernels *kernels,
                             basin_energy *energy, basin__chain_tile *tile, int64_t index);
 
+/**
+ * Begin, and make the run's moves `first` to first + count − 1; nothing where count is 0. False: as
+ * begin says.
+ */
+bool basin__metropolis_walk(const basin__metropolis *walk, const basin__cpu_kernels *kernels,
+                            basin_energy *energy, basin__chain_tile *tile, int64_t first,
+                            int64_t count);
+
 #endif

@@ -93,15 +93,12 @@ static bool correct_all(const pc_options *options, const basin__cpu_kernels *ker
                                         options->corrector == HMC ? options->leapfrog_steps : 1,
                                     .levels = &options->levels,
                                     .sigma = sigma};
-    if (options->corrector != LANGEVIN && options->corrector_steps > 0 &&
-        !basin__metropolis_begin(&walk, kernels, energy, tile))
-        return false;
-    for (int64_t step = first; step < first + options->corrector_steps; step++) {
-        if (options->corrector != LANGEVIN)
-            basin__metropolis_move(&walk, kernels, energy, tile, step);
-        else if (!correct(options, kernels, energy, tile, sigma, step))
+    if (options->corrector != LANGEVIN)
+        return basin__metropolis_walk(&walk, kernels, energy, tile, first,
+                                      options->corrector_steps);
+    for (int64_t step = first; step < first + options->corrector_steps; step++)
+        if (!correct(options, kernels, energy, tile, sigma, step))
             return false;
-    }
     return true;
 }
 

@@ -81,7 +81,7 @@ typedef struct basin__sampler_def {
     basin_value (*step)(const void *options, const basin__step_graph *of, basin_value x,
                         basin_value noise);
     basin_temperature (*temperature)(const void *options);
-    /** Evaluations of the gradient in one run. */
+    /** Evaluations of the gradient in one run, at most. */
     int64_t (*steps)(const void *options);
     /** NULL: uniform starts. */
     basin__chain_start (*start)(const void *options);
@@ -115,6 +115,10 @@ basin_status basin__sampler_takes(const basin__sampler_def *sampler, const void 
 /** The sampler's check(), which may resolve options; one that the user gave must stay as given. */
 basin_status basin__sampler_check(basin_context *context, const basin__sampler_def *sampler,
                                   const basin__option_group *group);
+
+/** out [n, size] = standard normals, the run's `index`-th for `purpose`. */
+void basin__tile_normal(const basin__cpu_kernels *kernels, const basin__chain_tile *tile,
+                        basin__purpose purpose, int64_t index, float *out);
 
 typedef struct basin__chain_run {
     const basin__sampler_def *sampler;

@@ -23,16 +23,11 @@ enum {
     WORD_SATURATION
 };
 
-/** Uniform in ±most. */
-static double spread(const basin__draw *draw, uint32_t word, double most) {
-    return most * (2 * basin__random_unit(draw, word) - 1);
-}
-
 static void move(const basin__augmentation *with, const basin__draw *draw, basin_shape shape,
                  float low, float *x, float *scratch) {
     const int64_t side = 2 * with->shift + 1;
     const basin__movement movement = {
-        .scale = exp(spread(draw, WORD_SCALE, with->scale)),
+        .scale = exp(basin__random_spread(draw, WORD_SCALE, with->scale)),
         .shift_y = (double)(basin__random_below(draw, WORD_SHIFT_Y, side) - with->shift),
         .shift_x = (double)(basin__random_below(draw, WORD_SHIFT_X, side) - with->shift),
         .is_mirrored = with->flip && basin__random_below(draw, WORD_FLIP, 2) == 1};
@@ -58,9 +53,11 @@ static void stretch(float *x, int64_t count, double centre, double factor, float
 static void change_colours(const basin__augmentation *with, const basin__draw *draw,
                            basin_shape shape, float low, float high, float *x) {
     const int64_t size = basin_shape_count(shape), channels = shape.channels;
-    const double saturation = 1 + spread(draw, WORD_SATURATION, with->colour);
-    stretch(x, size, (double)low, 1 + spread(draw, WORD_BRIGHTNESS, with->colour), low, high);
-    stretch(x, size, mean_of(x, size), 1 + spread(draw, WORD_CONTRAST, with->colour), low, high);
+    const double saturation = 1 + basin__random_spread(draw, WORD_SATURATION, with->colour);
+    stretch(x, size, (double)low, 1 + basin__random_spread(draw, WORD_BRIGHTNESS, with->colour),
+            low, high);
+    stretch(x, size, mean_of(x, size), 1 + basin__random_spread(draw, WORD_CONTRAST, with->colour),
+            low, high);
     for (int64_t i = 0; channels > 1 && i < size; i += channels)
         stretch(x + i, channels, mean_of(x + i, channels), saturation, low, high);
 }

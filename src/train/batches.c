@@ -98,22 +98,18 @@ static int64_t example_at(basin__batches *batches, int64_t number) {
     return batches->order[number % batches->count];
 }
 
-void basin__batches_labels(basin__batches *batches, const basin__moment *moment, int64_t n,
-                           float *labels) {
-    for (int64_t i = 0; i < n; i++) {
-        int label =
-            basin_data_label(batches->data, example_at(batches, (int64_t)moment->update * n + i));
-        labels[i] = (float)(label < 0 ? basin_data_describe(batches->data)->class_count : label);
-    }
-}
-
-void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x) {
+void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x,
+                        float *labels) {
     const basin__cpu_kernels *kernels =
         basin__cpu_kernels_for(basin__context_isa(batches->context));
     const int64_t size = basin_shape_count(batches->shape);
     for (int64_t i = 0; i < n; i++, x += size) {
-        basin__example_get(batches->data, example_at(batches, (int64_t)moment->update * n + i),
-                           batches->low, batches->high, x);
+        const int64_t index = example_at(batches, (int64_t)moment->update * n + i);
+        const int label = labels != NULL ? basin_data_label(batches->data, index) : -1;
+        if (labels != NULL)
+            labels[i] =
+                (float)(label < 0 ? basin_data_describe(batches->data)->class_count : label);
+        basin__example_get(batches->data, index, batches->low, batches->high, x);
         basin__draw draw = {.seed = batches->seed,
                             .draw = moment->update,
                             .chain = (uint32_t)i,

@@ -32,11 +32,12 @@ typedef struct basin__batches {
 basin_status basin__batches_init(basin_context *context, basin__batches *batches,
                                  const basin_data *data, uint64_t seed);
 void basin__batches_reset(basin__batches *batches);
-/** Fill x [n, size] for an update. */
-void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x);
-/** The classes of the same examples, class_count of those without one. */
-void basin__batches_labels(basin__batches *batches, const basin__moment *moment, int64_t n,
-                           float *labels);
+/**
+ * Fill x [n, size] for an update and, where labels is not NULL, the examples' classes [n]: one
+ * without a label has class_count.
+ */
+void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x,
+                        float *labels);
 /** An example as the model sees it, neither augmented nor noisy. */
 void basin__example_get(const basin_data *data, int64_t index, float low, float high, float *x);
 

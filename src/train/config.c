@@ -194,13 +194,17 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "restart-from faint is for chains from the buffer: take chain-start "
                            "buffer, or leave restart-from away");
-    if (train->augment.probability > 0 && (is_points || train->chain_start != BASIN__START_BUFFER))
+    const bool has_chains = (config->objective->needs & BASIN__NEED_CHAINS) != 0;
+    const bool has_buffer = has_chains && train->chain_start == BASIN__START_BUFFER;
+    if (train->augment.probability > 0 && (is_points || !has_buffer))
         return basin__fail(
             context, BASIN_ERROR_CONFIG,
             "augment-probability is for images that chains take from the buffer, and "
             "%s: leave it away",
-            is_points ? "the data are points" : "chain-start is not buffer");
-    if (train->chain_start == BASIN__START_BUFFER && train->buffer_size < train->batch)
+            is_points     ? "the data are points"
+            : !has_chains ? "the objective has no chains"
+                          : "chain-start is not buffer");
+    if (has_buffer && train->buffer_size < train->batch)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",
                            (long long)train->buffer_size, (long long)train->batch);

@@ -16,7 +16,13 @@ static size_t parameter_bytes(const basin__trainer *trainer) {
 
 static size_t buffer_bytes(const basin__buffer *buffer) {
     size_t chain = (size_t)buffer->size * (buffer->is_byte ? 1 : sizeof(float));
-    return (size_t)buffer->capacity * (chain + 2 * sizeof(int32_t));
+    const size_t numbers = buffer->labels != NULL ? 3 : 2;
+    return (size_t)buffer->capacity * (chain + numbers * sizeof(int32_t));
+}
+
+static size_t neighbour_bytes(const basin__neighbours *all) {
+    return (size_t)all->capacity *
+           ((size_t)all->size * sizeof(float) + sizeof(double) + sizeof(int32_t));
 }
 
 /** Of one example: what the loss is given, and a chain's start and end. */
@@ -45,7 +51,7 @@ basin_status basin__trainer_describe(basin__trainer *trainer, basin__run_facts *
         .step_flops = gradient.flops * batch,
         .loss_flops = loss.flops * batch,
         .data_bytes = (size_t)info->count * (size_t)trainer->size * element,
-        .buffer_bytes = 2 * buffer_bytes(&trainer->buffer),
+        .buffer_bytes = 2 * buffer_bytes(&trainer->buffer) + neighbour_bytes(&trainer->neighbours),
         .parameter_bytes =
             2 * (size_t)trainer->trained_elements * sizeof(float) + parameter_bytes(trainer),
         .plan_bytes =

@@ -64,23 +64,36 @@ void basin__neighbours_take(basin__neighbours *all, int64_t n, const float *x) {
     measure(all);
 }
 
+typedef struct search {
+    const basin__neighbours *all;
+    const int32_t *own;
+    const float *x;
+    float *out;
+} search;
+
+/* Of one chain: |y|² − 2 ⟨x, y⟩ is least at its nearest. */
+static void find_nearest(void *user, int64_t i, int worker) {
+    const search *of = user;
+    const basin__neighbours *all = of->all;
+    const int64_t size = all->size, slot = of->own != NULL ? of->own[i] : i;
+    const float *chain = of->x + i * size, *nearest = chain;
+    double least = INFINITY;
+    (void)worker;
+    for (int64_t j = 0; j < all->count; j++) {
+        const float *other = all->x + j * size;
+        if (all->slots[j] == slot)
+            continue;
+        double distance = all->square[j] - 2 * kernels_of(all)->dot(chain, other, size);
+        if (distance < least) {
+            least = distance;
+            nearest = other;
+        }
+    }
+    memcpy(of->out + i * size, nearest, (size_t)size * sizeof(float));
+}
+
 void basin__neighbours_find(const basin__neighbours *all, int64_t n, const int32_t *own,
                             const float *x, float *out) {
-    const int64_t size = all->size;
-    for (int64_t i = 0; i < n; i++) {
-        const float *chain = x + i * size, *nearest = chain;
-        const int64_t slot = own != NULL ? own[i] : i;
-        double least = INFINITY; /* of |y|² − 2 ⟨x, y⟩ */
-        for (int64_t j = 0; j < all->count; j++) {
-            const float *other = all->x + j * size;
-            if (all->slots[j] == slot)
-                continue;
-            double distance = all->square[j] - 2 * kernels_of(all)->dot(chain, other, size);
-            if (distance < least) {
-                least = distance;
-                nearest = other;
-            }
-        }
-        memcpy(out + i * size, nearest, (size_t)size * sizeof(float));
-    }
+    search of = {all, own, x, out};
+    basin__parallel(all->context, n, find_nearest, &of);
 }

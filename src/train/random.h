@@ -29,4 +29,9 @@ BASIN_INLINE double basin__random_unit(const basin__draw *draw, uint32_t index) 
     return (double)basin__random_word(draw, index) / 4294967296.0;
 }
 
+/** Uniform in ±most. */
+BASIN_INLINE double basin__random_spread(const basin__draw *draw, uint32_t index, double most) {
+    return most * (2 * basin__random_unit(draw, index) - 1);
+}
+
 #endif

@@ -35,13 +35,13 @@ static basin_status mean_energy(basin__trainer *trainer, int64_t n, const float 
 }
 
 /*
- * The classes that looking is done at, where training is class-conditional: of held-out examples
- * their own, of others each in turn. NULL: none.
+ * The classes that looking is done at, where the energy learns E(x | class): of held-out examples
+ * their own, of others each in turn. NULL: none, as for classifiers, whose E(x) is learned itself.
  */
 static float *looking_labels(const basin__trainer *trainer, const basin_data *data, int64_t n,
                              float *room) {
     const int class_count = trainer->energy->condition.class_count;
-    if (trainer->chain_labels == NULL)
+    if (trainer->labels == NULL || (trainer->config.objective->needs & BASIN__NEED_LOGITS) != 0)
         return NULL;
     for (int64_t i = 0; i < n; i++) {
         int label = data != NULL ? basin_data_label(data, i) : (int)(i % class_count);

@@ -232,9 +232,9 @@ static basin_status make_chains(basin__trainer *trainer) {
 /* Network, objective, sampler and data must fit each other. */
 static basin_status check_parts(basin__trainer *trainer) {
     const basin__train_config *config = &trainer->config;
-    BASIN_TRY(basin__objective_check(
-        config->objective, config->groups[BASIN__GROUP_OBJECTIVE].values, trainer->energy,
-        trainer->is_image, basin_data_describe(trainer->data)->class_count));
+    BASIN_TRY(basin__objective_check(config->objective,
+                                     config->groups[BASIN__GROUP_OBJECTIVE].values, trainer->energy,
+                                     basin_data_describe(trainer->data)->class_count));
     return basin__sampler_takes(config->sampler, config->groups[BASIN__GROUP_SAMPLER].values,
                                 trainer->energy, trainer->energy->condition.class_count > 0);
 }

@@ -17,11 +17,6 @@
 
 enum { WORD_TURN = 8, WORD_SCALE, WORD_SHIFT_Y, WORD_SHIFT_X, WORD_NOISE };
 
-/** Uniform in ±most. */
-static double spread(const basin__draw *draw, uint32_t word, double most) {
-    return most * (2 * basin__random_unit(draw, word) - 1);
-}
-
 static double pixel(basin_shape shape, float low, const float *in, int y, int x, int c) {
     if (y < 0 || y >= shape.height || x < 0 || x >= shape.width)
         return (double)low;
@@ -60,10 +55,11 @@ void basin__treat(const basin__cpu_kernels *kernels, const basin__draw *draw, ba
                   float low, float high, float *x, float *scratch) {
     const int64_t size = basin_shape_count(shape);
     const double std = NOISE_MAX * (double)(high - low) * basin__random_unit(draw, WORD_NOISE);
-    const basin__movement movement = {.turn = spread(draw, WORD_TURN, TURN_MAX),
-                                      .scale = exp(spread(draw, WORD_SCALE, SCALE_MAX)),
-                                      .shift_y = spread(draw, WORD_SHIFT_Y, SHIFT_MAX),
-                                      .shift_x = spread(draw, WORD_SHIFT_X, SHIFT_MAX)};
+    const basin__movement movement = {
+        .turn = basin__random_spread(draw, WORD_TURN, TURN_MAX),
+        .scale = exp(basin__random_spread(draw, WORD_SCALE, SCALE_MAX)),
+        .shift_y = basin__random_spread(draw, WORD_SHIFT_Y, SHIFT_MAX),
+        .shift_x = basin__random_spread(draw, WORD_SHIFT_X, SHIFT_MAX)};
     basin__draw noise = *draw;
     noise.chain |= NOISE_CHAIN;
     memcpy(scratch, x, (size_t)size * sizeof(float));

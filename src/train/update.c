@@ -245,7 +245,7 @@ static void find_neighbours(basin__trainer *trainer, const basin__moment *moment
     basin__neighbours *all = &trainer->neighbours;
     const basin__loss_input *room = basin__loss_find_kind(trainer->loss, BASIN__SOURCE_NEIGHBOUR);
     const bool is_kept = trainer->buffer.count > 0;
-    if (room == NULL)
+    if (room == NULL || room->input < 0)
         return;
     if (is_kept)
         basin__neighbours_draw(all, &trainer->buffer, moment);
@@ -278,9 +278,7 @@ static void keep_chains(basin__trainer *trainer, const basin__moment *moment) {
 basin_status basin__trainer_update(basin__trainer *trainer) {
     basin__moment moment = moment_of(trainer);
     double gradient_norm;
-    basin__batches_get(&trainer->batches, &moment, trainer->batch, trainer->x);
-    if (trainer->labels != NULL)
-        basin__batches_labels(&trainer->batches, &moment, trainer->batch, trainer->labels);
+    basin__batches_get(&trainer->batches, &moment, trainer->batch, trainer->x, trainer->labels);
     basin__loss_fill(trainer->loss, moment.seed, moment.update, moment.attempt);
     if (trainer->has_chains)
         BASIN_TRY(make_negatives(trainer, &moment));
