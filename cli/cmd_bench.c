@@ -4,10 +4,9 @@
  *
  *   chain    a Langevin step: energy, gradient and update for all chains, fresh noise included
  *   update   a training update, all its chain steps and the parameter step, beside the time of one
- *            chain step measured in turn with it; by an objective without chains, the parameter
- * step alone: data, noise, the loss's gradient, optimiser, running average small    steps of small
- * networks on points, where a step takes microseconds scaling  a chain step on 1, 2, … threads
- * beside the limit's own growth
+ *            chain step measured in turn with it; without chains the parameter step alone
+ *   small    steps of small networks on points, where a step takes microseconds
+ *   scaling  a chain step on 1, 2, … threads beside the limit's own growth
  *
  * Operations are counted as 2 × multiply-adds of the direct convolutions, forward and backward to
  * the input (and to the weights in an update), whatever algorithm runs. The limit is measured

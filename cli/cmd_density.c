@@ -3,6 +3,7 @@
  * basin density: how near a model of the plane is to the density that it was trained on.
  */
 #include "backend/cpu/kernels.h"
+#include "base/file.h"
 #include "eval/plane_picture.h"
 #include "eval/quadrature.h"
 #include "model.h"
@@ -55,6 +56,14 @@ static basin_status choose(const density_options *options, comparison *of) {
     of->temperature =
         options->temperature > 0 ? options->temperature : basin_energy_temperature(energy).value;
     of->noise_std = options->noise_std;
+    if (options->noise_level > 0 && !energy->condition.noise_level)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--noise-level %g: the model takes no noise level",
+                           options->noise_level);
+    if (options->noise_std < 0 && options->noise_std > -1)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--noise-std %g: expected 0 or more, or -1 for the model's own",
+                           options->noise_std);
     if (energy->condition.noise_level) {
         double level = options->noise_level > 0 ? options->noise_level : energy->noise_level;
         BASIN_TRY(basin__energy_set_condition(energy, level, -1));
@@ -96,6 +105,8 @@ static basin_status compare(const density_options *options, comparison *of) {
     const basin_data_info *info = basin_data_describe(of->data);
     BASIN_TRY(basin__energy_takes(of->energy, info));
     BASIN_TRY(choose(options, of));
+    if (options->picture) /* now, not after the work */
+        BASIN_TRY(basin__file_check_writable(of->energy->context, options->picture));
     BASIN_TRY(draw_points(of, (uint64_t)options->choice.seed));
     BASIN_TRY(basin__plane_fit_run(of->energy->context, basin__plane_energy_of, of->energy,
                                    of->temperature, (double)info->low - 1, (double)info->high + 1,

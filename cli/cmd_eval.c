@@ -67,6 +67,13 @@ static basin_status open_set(const basin__evaluation *all, const char *specifica
     const bool is_unit = info->low >= 0.0f && info->low <= 0.0f && info->high >= 1.0f &&
                          info->high <= 1.0f; /* said by the set, or seen: no need for a copy */
     out->unit = (basin__unit){.low = info->low, .high = info->high};
+    if (!info->is_image && is_given) {
+        basin_data_close(data);
+        return basin__fail(all->context, BASIN_ERROR_CONFIG,
+                           "--black and --white are for images, and %s holds points: leave them "
+                           "away",
+                           specification);
+    }
     if (info->is_image && (is_given || !is_unit)) {
         basin_status status =
             basin__unit_images(all->context, data, is_given ? range : NULL,
@@ -136,10 +143,21 @@ static basin_status load_classifier(basin__evaluation *all) {
                        all->options->classifier);
 }
 
-/** How many of the classifier's outputs are classes of the data. */
+/** Whether the classifier's last output is "none of these": it was trained on a set with wrecks. */
+static bool has_none(const basin_energy *classifier) {
+    const char *data = basin__energy_noted(classifier, "data");
+    return data && strncmp(data, "with-wrecks:", 12) == 0;
+}
+
+/**
+ * How many of the classifier's outputs are classes of the data: all, or all but the last, where
+ * that is for none of these.
+ */
 static basin_status count_classes(basin__evaluation *all) {
     const int labels = all->real.info->class_count;
     all->classes = labels > 0 ? labels : all->outputs;
+    if (has_none(all->classifier) && all->classes == all->outputs)
+        all->classes--;
     if (all->classes == all->outputs || all->classes + 1 == all->outputs)
         return BASIN_OK;
     return basin__fail(all->context, BASIN_ERROR_CONFIG,
@@ -185,8 +203,8 @@ static basin_status measure_legibility(basin__evaluation *all, const double *his
                     of[1].confident);
     basin__eval_add(all, "class_balance", "class balance: entropy / log K", of[0].balance,
                     of[1].balance);
-    basin__eval_add(all, "smallest_class", "least class share / the data's", of[0].smallest_share,
-                    of[1].smallest_share);
+    basin__eval_add(all, "smallest_class_share", "least class share / the data's",
+                    of[0].smallest_share, of[1].smallest_share);
     return BASIN_OK;
 }
 
@@ -262,6 +280,11 @@ static int run(basin__command *command) {
     if (!options->samples && (options->train || options->picture))
         return basin__command_usage(command, "--%s is for --samples, which is missing",
                                     options->train ? "train" : "picture");
+    static const char *const of_samples[] = {"features", "most", "percentile", "black", "white"};
+    for (size_t i = 0; !options->samples && i < BASIN_COUNT(of_samples); i++)
+        if (basin__command_is_given(command, of_samples[i]))
+            return basin__command_usage(command, "--%s is for --samples, which is missing",
+                                        of_samples[i]);
     if (options->picture && !options->train)
         return basin__command_usage(command, "--picture needs --train");
     if (options->reliability && !options->classifier)

@@ -2,6 +2,7 @@
 /*
  * basin score: the energy of each example of a data set, as it is computed.
  */
+#include "base/file.h"
 #include "base/number.h"
 #include "eval/classify.h"
 #include "eval/score.h"
@@ -119,9 +120,6 @@ static basin_status classify(const basin__command *command, const score_options 
                              basin_energy *energy, const basin_data *data) {
     const int64_t count = basin_data_describe(data)->count;
     const int classes = basin_energy_logit_count(energy);
-    if (classes == 0)
-        return basin__fail(command->context, BASIN_ERROR_CONFIG,
-                           "--probabilities is for a classifier, and the model gives no logits");
     float *rows = basin__alloc_array(command->context, (size_t)(count * classes), sizeof(float));
     if (!rows)
         return BASIN_ERROR_MEMORY;
@@ -139,6 +137,15 @@ static basin_status classify(const basin__command *command, const score_options 
                 basin_data_describe(data)->name, found.accuracy, found.cross_entropy,
                 (long long)found.count);
     return status;
+}
+
+/* Before the first line is printed. */
+static basin_status check_probabilities(const basin__command *command, const score_options *options,
+                                        const basin_energy *energy) {
+    if (basin_energy_logit_count(energy) == 0)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--probabilities is for a classifier, and the model gives no logits");
+    return basin__file_check_writable(command->context, options->probabilities);
 }
 
 static basin_status score(const basin__command *command, const score_options *options,
@@ -170,6 +177,8 @@ static int run(basin__command *command) {
                                     options->model.model ? "data" : "model");
     basin_status status = basin__model_and_data(command, &options->model, &options->choice,
                                                 options->data, &energy, &data);
+    if (status == BASIN_OK && options->probabilities)
+        status = check_probabilities(command, options, energy);
     if (status == BASIN_OK)
         status = score(command, options, energy, data);
     if (status == BASIN_OK && options->probabilities)

@@ -3,6 +3,7 @@
  * basin eval: its table, as text and as JSON.
  */
 #include "eval.h"
+#include "eval/frechet.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -47,7 +48,12 @@ void basin__eval_print_text(const basin__evaluation *all) {
         print_value(line->real, line->real_error);
         putchar('\n');
     }
-    if (all->feature_count > 0)
+    if (all->feature_count > BASIN__FRECHET_DIMENSION_MAX)
+        printf(
+            "\nDistances are of %lld features (%s), too many for the Fréchet distance, which takes "
+            "%d.\n",
+            (long long)all->feature_count, all->options->features, BASIN__FRECHET_DIMENSION_MAX);
+    else if (all->feature_count > 0)
         printf("\nDistances are of %lld features (%s): the Fréchet distance is not FID, which is "
                "defined by\nanother network. Compare it between equally many samples only.\n",
                (long long)all->feature_count, all->options->features);

@@ -7,6 +7,7 @@
 ln -s "$(realpath "$1")" "$tmp/basin"
 PATH="$tmp:$PATH"
 unset BASIN_DATA
+models=$(pwd)/models
 
 cd "$tmp" || exit 1
 reader() { # reader DATA CLASSES
@@ -93,7 +94,22 @@ basin eval --samples strokes:test --data strokes --classifier reader10 --count 5
 check "the same images are as legible" test "$(field legible samples)" = "$(field legible real)"
 check "accuracy is among the measures" is accuracy real ">= 0"
 
+# A reader's last output is "none of these", whatever labels the data have: noise is not legible.
+basin train --data strokes --data-count 20 --base-channels 4 --n-steps 1 --updates 1 --batch 4 \
+    --buffer-size 8 --out run28 --quiet
+basin sample --model run28 --n 50 --n-steps 0 --out noise.npy --quiet
+basin eval --samples noise.npy --data noise.npy --features none \
+    --classifier "$models/reader-mnist.safetensors" --json >v.json
+check "noise is not legible" is legible real "< 0.05"
+mkdir with-photos && cp a.npy with-photos/
+expect 0 "with-photos/a.npy:valid" basin eval --samples with-photos/a.npy:valid --data strokes \
+    --features none --classifier reader10
+check "few examples of another set are enough" timeout 60 \
+    basin data wreck-other-set:strokes --count 1 --seed 16
+
 # mistakes
+expect 2 "--features is for --samples" basin eval --data strokes --classifier reader10 --features random
+expect 2 "are for images" basin eval --samples two-moons --data two-moons --count 50 --black -4
 expect 2 "--data is missing" basin eval
 expect 2 "--samples or --classifier is missing" basin eval --data strokes
 expect 2 "--train is for --samples" basin eval --data strokes --train strokes --classifier reader10

@@ -284,7 +284,9 @@ static basin_status find_made(basin_context *context, const char *text, const ba
         if (basin__datas[i]->make && strcmp(basin__datas[i]->name, name) == 0)
             *def = basin__datas[i];
     *rest = colon + 1;
-    return *def ? BASIN_OK : unknown_name(context, name);
+    if (*def || memchr(text, '/', (size_t)(colon - text))) /* a path may begin so, too */
+        return BASIN_OK;
+    return unknown_name(context, name);
 }
 
 static basin_status make_set(basin_context *context, const basin__data_def *def,

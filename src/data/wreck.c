@@ -549,10 +549,10 @@ static double make_noise(const bench *at, float *out) {
 
 static double make_other(const bench *at, float *out) {
     const basin_data *other = at->from->other;
-    int64_t index;
-    do
-        index = draw_index(at, basin_data_describe(other)->count);
-    while (basin_data_label(other, index) == at->from->other_alike);
+    const int64_t n = basin_data_describe(other)->count;
+    int64_t index = draw_index(at, n);
+    for (int64_t i = 0; i < n && basin_data_label(other, index) == at->from->other_alike; i++)
+        index = (index + 1) % n;
     basin__ink_get(other, index, out);
     return 1;
 }

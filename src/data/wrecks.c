@@ -44,7 +44,8 @@ static basin_status open_other_as(const basin_data *inside, const basin_data_opt
                                   const char *name, basin_data **other) {
     basin_data_options chosen = *options;
     char specification[64];
-    chosen.count_max = 0;
+    chosen.count_max = 0; /* all of it, however few the inside set has */
+    chosen.built_in_count = 0;
     chosen.image_size = inside->info.height;
     snprintf(specification, sizeof(specification), "%s:%s", name,
              basin__split_names[inside->split]);

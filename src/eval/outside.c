@@ -192,6 +192,19 @@ static void measure(maker *from, const basin_data *inside, int64_t count, float 
     from->std = sqrt(fmax(square / total - from->mean * from->mean, 0.0));
 }
 
+typedef struct wrecking {
+    const basin__wrecker *wrecker;
+    int kind;
+    int64_t size, scratch_size;
+    float *x, *scratch; /* [count, size]; [workers, scratch_size] */
+} wrecking;
+
+static void draw_wreck(void *user, int64_t n, int worker) {
+    const wrecking *of = user;
+    basin__wreck_draw(of->wrecker, of->kind, n, of->x + n * of->size,
+                      of->scratch + worker * of->scratch_size);
+}
+
 /** Wrecks of the inside set's examples, one each. */
 static basin_status make_wrecks(basin_context *context, int kind, const basin_data *inside,
                                 int64_t count, uint64_t seed, basin_data **out) {
@@ -200,15 +213,17 @@ static basin_status make_wrecks(basin_context *context, int kind, const basin_da
     basin__wrecker *wrecker;
     BASIN_TRY(basin__wrecker_create(context, inside, NULL, -1, basin__random_mix(seed), &wrecker));
     const char *obstacle = basin__wreck_obstacle(wrecker, kind);
-    int64_t values = count * size + basin__wreck_scratch(wrecker);
+    const int64_t scratch_size = basin__wreck_scratch(wrecker);
+    int64_t values = count * size + basin_context_thread_count(context) * scratch_size;
     float *x = obstacle ? NULL : basin__alloc_array(context, (size_t)values, sizeof(float));
     basin_status status = x ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (obstacle)
         status =
             basin__fail(context, BASIN_ERROR_UNSUPPORTED, "outside set %s cannot be made of %s: %s",
                         basin__wreck_name(kind), info->name, obstacle);
-    for (int64_t n = 0; n < count && status == BASIN_OK; n++)
-        basin__wreck_draw(wrecker, kind, n, x + n * size, x + count * size);
+    wrecking of = {wrecker, kind, size, scratch_size, x, x ? x + count * size : NULL};
+    if (status == BASIN_OK)
+        basin__parallel(context, count, draw_wreck, &of);
     if (status == BASIN_OK)
         status = basin_data_from_memory(context, basin__wreck_name(kind), count, info->height,
                                         info->width, info->channels, true, x, NULL, out);
