@@ -138,3 +138,8 @@ size_t basin__edit_distance(const char *a, const char *b) {
 bool basin__is_near(const char *wanted, size_t distance) {
     return distance <= 1 + strlen(wanted) / 4;
 }
+
+int basin__compare_doubles(const void *left, const void *right) {
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}

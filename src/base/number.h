@@ -38,4 +38,7 @@ size_t basin__edit_distance(const char *a, const char *b);
 /** Whether a word is near enough to `wanted` (by the distance above) to be suggested for it. */
 bool basin__is_near(const char *wanted, size_t distance);
 
+/** For qsort: ascending. */
+int basin__compare_doubles(const void *left, const void *right);
+
 #endif

@@ -17,14 +17,6 @@
 
 /* ---- calibration ---- */
 
-/** Index of the largest of a row, the first of equal ones. */
-static int largest_of(int count, const float *row) {
-    int best = 0;
-    for (int c = 1; c < count; c++)
-        best = row[c] > row[best] ? c : best;
-    return best;
-}
-
 /** Bins are open below and closed above: (b / B, (b + 1) / B]. */
 static int bin_of(double confidence) {
     int bin = (int)ceil(confidence * BASIN__CALIBRATION_BINS) - 1;
@@ -33,11 +25,8 @@ static int bin_of(double confidence) {
 
 /** Add one example to the sums. */
 static void add(basin__calibration *sums, int classes, int label, const float *row) {
-    const int best = largest_of(classes, row);
-    double level = 0;
-    for (int c = 0; c < classes; c++)
-        level += exp((double)row[c] - (double)row[best]);
-    level = (double)row[best] + log(level);
+    const int best = basin__largest_of(classes, row);
+    const double level = basin__level_of(classes, row);
     for (int c = 0; c < classes; c++) {
         double off = exp((double)row[c] - level) - (c == label ? 1.0 : 0.0);
         sums->brier += off * off;
@@ -133,7 +122,7 @@ basin_status basin__legibility_of(basin_context *context, int64_t count, int out
     int64_t total = 0;
     for (int64_t i = 0; i < count; i++) {
         const float *row = probabilities + i * outputs;
-        const int best = largest_of(outputs, row), proper = largest_of(classes, row);
+        const int best = basin__largest_of(outputs, row), proper = basin__largest_of(classes, row);
         out->legible += (double)row[proper] > LEGIBLE_MIN;
         out->confident += (double)row[proper] >= CONFIDENT_MIN;
         if (best < classes) {

@@ -9,6 +9,7 @@
  * different sizes compare.
  */
 #include "eval/chart.h"
+#include "base/number.h"
 #include "eval/canvas.h"
 #include <math.h>
 #include <stdlib.h>
@@ -25,11 +26,6 @@
 #define PICTURE_MARGIN 16
 /* cairo's own limit. */
 #define PICTURE_SIDE_MAX 32767
-
-static int compare_double(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 static basin_status check_series(basin_context *context, const char *path,
                                  const basin__series *series, int count, bool needs_x) {
@@ -65,7 +61,7 @@ static int64_t sorted_values(const basin__series *series, double *values) {
     for (int64_t i = 0; i < series->count; i++)
         if (basin__canvas_drawable(series->y[i]))
             values[count++] = series->y[i];
-    qsort(values, (size_t)count, sizeof *values, compare_double);
+    qsort(values, (size_t)count, sizeof *values, basin__compare_doubles);
     return count;
 }
 

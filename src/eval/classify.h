@@ -14,6 +14,9 @@
 /** Logits [count, logit_count] of examples [first, first + count), mapped to the energy's range. */
 basin_status basin__classify_data(basin_energy *energy, const basin_data *data, int64_t first,
                                   int64_t count, float *logits);
+/** Index of the largest of a row, the first of equal ones; log Σ exp of a row. */
+int basin__largest_of(int count, const float *row);
+double basin__level_of(int count, const float *row);
 /** Logits to probabilities, in place, a row of `classes` an example. */
 void basin__probabilities(int64_t count, int classes, float *logits);
 

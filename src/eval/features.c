@@ -26,36 +26,31 @@ basin_status basin__features_of_values(basin_context *context, const basin_data 
     return BASIN_OK;
 }
 
+static basin_status visit_features(void *user, basin_energy *energy, int64_t done, int64_t n,
+                                   const float *x) {
+    return basin_energy_features(energy, n, x,
+                                 (float *)user + done * basin_energy_feature_count(energy));
+}
+
 basin_status basin__features_of_network(basin_energy *energy, const basin_data *data, int64_t count,
                                         basin__features *out, float **x) {
     basin_context *context = energy->context;
-    const basin_data_info *info = basin_data_describe(data);
-    const int64_t size = basin_shape_count(energy->shape);
     const int64_t d = basin_energy_feature_count(energy);
-    const int64_t block = count < BASIN__SCORE_BLOCK ? count : BASIN__SCORE_BLOCK;
     *x = NULL;
-    BASIN_TRY(basin__energy_takes(energy, info));
     if (d == 0)
         return basin__fail(context, BASIN_ERROR_UNSUPPORTED,
                            "the model gives no features: expected a network that ends in a linear "
                            "layer");
-    float *images = basin__alloc_array(context, (size_t)(block * size), sizeof(float));
     float *features = basin__alloc_array(context, (size_t)count, (size_t)d * sizeof(float));
-    basin_status status = images && features ? BASIN_OK : BASIN_ERROR_MEMORY;
-    for (int64_t done = 0; done < count && status == BASIN_OK; done += block) {
-        const int64_t n = count - done < block ? count - done : block;
-        for (int64_t i = 0; i < n; i++)
-            basin_data_get(data, done + i, images + i * size);
-        basin__range_apply(basin__energy_range(energy), info, images, n * size);
-        status = basin_energy_features(energy, n, images, features + done * d);
-    }
-    basin__free(context, images);
+    basin_status status = features ? BASIN_OK : BASIN_ERROR_MEMORY;
+    if (status == BASIN_OK)
+        status = basin__score_blocks(energy, data, 0, count, visit_features, features);
     if (status != BASIN_OK) {
         basin__free(context, features);
         return status;
     }
     *x = features;
-    *out = (basin__features){info->name, count, d, features};
+    *out = (basin__features){basin_data_describe(data)->name, count, d, features};
     return BASIN_OK;
 }
 

@@ -16,6 +16,7 @@
  * stratified: inside and outside are drawn apart, each at its own size.
  */
 #include "eval/metrics.h"
+#include "base/number.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,6 @@ typedef struct ranking {
 
 static int compare_scored(const void *left, const void *right) {
     double a = ((const scored *)left)->score, b = ((const scored *)right)->score;
-    return (a > b) - (a < b);
-}
-
-static int compare_double(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
@@ -95,7 +91,7 @@ static double quantile(const double *sorted, int count, double p) {
 static basin__interval interval(double value, double *draws, int count) {
     basin__interval result = {value, value, value};
     if (count > 0) {
-        qsort(draws, (size_t)count, sizeof *draws, compare_double);
+        qsort(draws, (size_t)count, sizeof *draws, basin__compare_doubles);
         result.low = quantile(draws, count, 0.025);
         result.high = quantile(draws, count, 0.975);
     }

@@ -5,6 +5,7 @@
  * Test to Detect Data-Copying in Generative Models", 2020, use the same comparison).
  */
 #include "eval/neighbours.h"
+#include "base/number.h"
 #include "eval/chart.h"
 #include <math.h>
 #include <stdlib.h>
@@ -12,11 +13,6 @@
 
 #define PAIRS_ACROSS 8
 #define ZOOM 2
-
-static int compare_double(const void *left, const void *right) {
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 basin_status basin__share_below(basin_context *context, int64_t count, const double *distances,
                                 int64_t reference_count, const double *reference, double percentile,
@@ -31,7 +27,7 @@ basin_status basin__share_below(basin_context *context, int64_t count, const dou
     if (!sorted)
         return BASIN_ERROR_MEMORY;
     memcpy(sorted, reference, (size_t)reference_count * sizeof *sorted);
-    qsort(sorted, (size_t)reference_count, sizeof *sorted, compare_double);
+    qsort(sorted, (size_t)reference_count, sizeof *sorted, basin__compare_doubles);
     const double rank = ceil(percentile / 100 * (double)reference_count);
     const double limit = sorted[rank < 1 ? 0 : (int64_t)rank - 1];
     int64_t below = 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energies of a data set's examples, a block at a time, so that memory does not
+ * A model on a data set's examples, a block at a time, so that memory does not
  * grow with the set.
  */
 #include "eval/score.h"
 
-basin_status basin__score_data(basin_energy *energy, const basin_data *data, int64_t first,
-                               int64_t count, double *energies) {
+basin_status basin__score_blocks(basin_energy *energy, const basin_data *data, int64_t first,
+                                 int64_t count, basin__score_visit *visit, void *user) {
     const basin_data_info *info = basin_data_describe(data);
     basin__range range = basin__energy_range(energy);
     int64_t size = basin_shape_count(energy->shape);
@@ -19,8 +19,18 @@ basin_status basin__score_data(basin_energy *energy, const basin_data *data, int
         for (int64_t i = 0; i < n; i++)
             basin_data_get(data, first + done + i, x + i * size);
         basin__range_apply(range, info, x, n * size);
-        status = basin_energy_evaluate(energy, n, x, energies + done, NULL);
+        status = visit(user, energy, done, n, x);
     }
     basin__free(energy->context, x);
     return status;
+}
+
+static basin_status visit_energies(void *user, basin_energy *energy, int64_t done, int64_t n,
+                                   const float *x) {
+    return basin_energy_evaluate(energy, n, x, (double *)user + done, NULL);
+}
+
+basin_status basin__score_data(basin_energy *energy, const basin_data *data, int64_t first,
+                               int64_t count, double *energies) {
+    return basin__score_blocks(energy, data, first, count, visit_energies, energies);
 }
