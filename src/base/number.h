@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers as text, the same in every locale: a host program that calls
- * setlocale() must not turn 0.5 into "0,5" in our files.
+ * setlocale() must not turn 0.5 into "0,5" in our files. And the order of doubles.
  */
 #ifndef BASIN_BASE_NUMBER_H
 #define BASIN_BASE_NUMBER_H
