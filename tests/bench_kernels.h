@@ -104,8 +104,16 @@ static void bench_weight(const basin__cpu_kernels *kernels, int taps, int run, i
     }
     for (int t = 0; t < taps; t++)
         tap[t] = t * line;
-    basin__conv_weight_block block = {in,  row,  gradient, gradient_row, rows,
-                                      tap, taps, run,      width,        out};
+    basin__conv_weight_block block = {.in = in,
+                                      .row = row,
+                                      .gradient = gradient,
+                                      .gradient_row = gradient_row,
+                                      .rows = rows,
+                                      .tap = tap,
+                                      .taps = taps,
+                                      .run = run,
+                                      .width = width,
+                                      .out = out};
     double peak, rate = bench_rate(bench_weight_work, kernels, &block, &peak);
     printf("  conv_weight %2d x %3d x %3d, %3d rows  %6.1f GFLOP/s  %.3f of peak\n", taps, run,
            width, rows, rate * 1e-9, rate / peak);

@@ -250,6 +250,10 @@ static basin__winograd_tile tile_of(const int *points, const int *taps, const fl
     return tile;
 }
 
+static double power_of(int point, int k, int count) {
+    return point ? pow(basin__winograd_point[point], k) : k == count - 1;
+}
+
 /** Multiply values at points by those of the taps g[down][across], the same for all channels. */
 static void multiply_points(const int *points, const int *taps, const double *g, float *values) {
     for (int i = 0; i < points[0]; i++)
@@ -257,13 +261,58 @@ static void multiply_points(const int *points, const int *taps, const double *g,
             double u = 0;
             for (int a = 0; a < taps[0]; a++)
                 for (int b = 0; b < taps[1]; b++) {
-                    double down = i ? pow(basin__winograd_point[i], a) : a == taps[0] - 1;
-                    double across = j ? pow(basin__winograd_point[j], b) : b == taps[1] - 1;
-                    u += down * across * g[a * taps[1] + b];
+                    u += power_of(i, a, taps[0]) * power_of(j, b, taps[1]) * g[a * taps[1] + b];
                 }
             for (int c = 0; c < CHANNELS; c++)
                 values[(i * SIDE + j) * STRIDE + c] *= (float)u;
         }
+}
+
+/** Gradients of outputs to points, and there added to what is. */
+static void check_spread_shape(const basin__cpu_kernels *kernels, const int *points,
+                               const int *taps) {
+    const int64_t n = SIDE * SIDE * STRIDE;
+    guarded in = guarded_make(n, NAN), out = guarded_make(n, guard_number);
+    guarded sums = guarded_make(n, guard_number);
+    basin__winograd_tile tile = tile_of(points, taps, in.data, out.data);
+    for (int i = 0; i < SIDE * SIDE; i++)
+        for (int c = 0; c < CHANNELS; c++)
+            if (i / SIDE < tile.outputs[0] && i % SIDE < tile.outputs[1])
+                in.data[i * STRIDE + c] = sums.data[i * STRIDE + c] = any_number();
+    kernels->winograd_spread(&tile);
+    for (int i = 0; i < SIDE * SIDE; i++)
+        for (int c = 0; c < STRIDE; c++) {
+            double sum = 0;
+            bool is_asked = i / SIDE < points[0] && i % SIDE < points[1] && c < CHANNELS;
+            for (int y = 0; is_asked && y < tile.outputs[0]; y++)
+                for (int x = 0; x < tile.outputs[1]; x++)
+                    sum += power_of(i / SIDE, y, tile.outputs[0]) *
+                           power_of(i % SIDE, x, tile.outputs[1]) *
+                           (double)in.data[(y * SIDE + x) * STRIDE + c];
+            if (is_asked)
+                assert_true(fabs((double)out.data[i * STRIDE + c] - sum) < 2e-4);
+            else
+                assert_true(out.data[i * STRIDE + c] == guard_number);
+        }
+    tile = tile_of(points, taps, out.data, sums.data);
+    tile.start = sums.data;
+    tile.start_stride[0] = tile.out_stride[0];
+    tile.start_stride[1] = tile.out_stride[1];
+    kernels->winograd_out(&tile);
+    for (int i = 0; i < SIDE * SIDE; i++)
+        for (int c = 0; c < CHANNELS; c++) {
+            double sum = (double)in.data[i * STRIDE + c];
+            if (i / SIDE >= tile.outputs[0] || i % SIDE >= tile.outputs[1])
+                continue;
+            for (int p = 0; p < points[0] * points[1]; p++)
+                sum += power_of(p / points[1], i / SIDE, tile.outputs[0]) *
+                       power_of(p % points[1], i % SIDE, tile.outputs[1]) *
+                       (double)out.data[(p / points[1] * SIDE + p % points[1]) * STRIDE + c];
+            assert_true(fabs((double)sums.data[i * STRIDE + c] - sum) < 1e-5 * (100 + fabs(sum)));
+        }
+    guarded_free(&in);
+    guarded_free(&out);
+    guarded_free(&sums);
 }
 
 /** There and back gives the convolution; nothing but the numbers asked for is written. */
@@ -313,8 +362,10 @@ static void check_winograd(const basin__cpu_kernels *kernels) {
     for (points[0] = 3; points[0] <= SIDE; points[0]++)
         for (points[1] = 3; points[1] <= SIDE; points[1]++)
             for (taps[0] = 2; taps[0] < points[0]; taps[0]++)
-                for (taps[1] = 2; taps[1] < points[1]; taps[1]++)
+                for (taps[1] = 2; taps[1] < points[1]; taps[1]++) {
                     check_winograd_shape(kernels, points, taps);
+                    check_spread_shape(kernels, points, taps);
+                }
 }
 
 static void test_winograd(void **unused) {
@@ -350,7 +401,7 @@ static weight_problem weight_problem_make(int rows, int taps, int run, int width
 }
 
 static void weight_problem_run(const basin__cpu_kernels *kernels, const weight_problem *p,
-                               int first, int rows, float *out) {
+                               int first, int rows, bool is_new, float *out) {
     basin__conv_weight_block block = {.in = p->in.data,
                                       .row = p->row + first,
                                       .gradient = p->gradient.data,
@@ -360,6 +411,7 @@ static void weight_problem_run(const basin__cpu_kernels *kernels, const weight_p
                                       .taps = p->taps,
                                       .run = p->run,
                                       .width = p->width,
+                                      .is_new = is_new,
                                       .out = out};
     kernels->conv_weight(&block);
 }
@@ -368,7 +420,7 @@ static void check_weight_entry(const weight_problem *p, int t, int k, const floa
                                const float *after) {
     for (int o = 0; o < p->width; o += 7) {
         int at = (t * p->run + k) * p->width + o;
-        double sum = (double)before[at], size = fabs(sum);
+        double sum = before ? (double)before[at] : 0, size = fabs(sum);
         for (int r = 0; r < p->rows; r++) {
             double product = (double)p->in.data[p->row[r] + p->tap[t] + k] *
                              (double)p->gradient.data[p->gradient_row[r] + o];
@@ -384,19 +436,23 @@ static void check_weight(const basin__cpu_kernels *kernels, bool is_exact, int r
     weight_problem problem = weight_problem_make(rows, taps, run, width);
     int64_t n = (int64_t)taps * run * width;
     guarded before = guarded_make(n, 0.0f), whole = guarded_make(n, 0.0f);
-    guarded cut = guarded_make(n, 0.0f);
+    guarded cut = guarded_make(n, 0.0f), fresh = guarded_make(n, NAN);
     for (int64_t i = 0; i < n; i++)
         before.data[i] = whole.data[i] = cut.data[i] = any_number();
-    weight_problem_run(kernels, &problem, 0, rows, whole.data);
+    weight_problem_run(kernels, &problem, 0, rows, false, whole.data);
+    weight_problem_run(kernels, &problem, 0, rows, true, fresh.data);
     for (int t = 0; t < taps; t++)
-        for (int k = 0; k < run; k++)
+        for (int k = 0; k < run; k++) {
             check_weight_entry(&problem, t, k, before.data, whole.data);
-    weight_problem_run(kernels, &problem, 0, rows / 3, cut.data);
-    weight_problem_run(kernels, &problem, rows / 3, rows - rows / 3, cut.data);
+            check_weight_entry(&problem, t, k, NULL, fresh.data);
+        }
+    weight_problem_run(kernels, &problem, 0, rows / 3, false, cut.data);
+    weight_problem_run(kernels, &problem, rows / 3, rows - rows / 3, false, cut.data);
     assert_true(!is_exact || same_bits(whole.data, cut.data, n));
     guarded_free(&before);
     guarded_free(&whole);
     guarded_free(&cut);
+    guarded_free(&fresh);
     guarded_free(&problem.in);
     guarded_free(&problem.gradient);
 }

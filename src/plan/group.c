@@ -387,7 +387,10 @@ static size_t fast_scratch(const basin__plan *plan) {
     for (int g = 0; g < plan->group_count; g++)
         for (int p = 0; p < plan->groups[g].phase_count; p++) {
             const basin__phase *phase = &plan->groups[g].phases[p];
-            size_t size = phase->fast ? basin__winograd_scratch(phase) : 0;
+            size_t size = !phase->fast ? 0
+                          : plan->groups[g].lowering == BASIN__LOWER_WEIGHT
+                              ? basin__winograd_weight_scratch(phase)
+                              : basin__winograd_scratch(phase);
             most = size > most ? size : most;
         }
     return most;

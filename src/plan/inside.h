@@ -66,9 +66,10 @@ typedef struct basin__grid {
 
 /** A tile of a fast convolution: where it lies in an example. */
 typedef struct basin__winograd_place {
-    int32_t origin; /* offset of the first number that it reads */
-    int32_t pixel;  /* its first pixel, counted in the order of the phase's rows */
-    int32_t kind;   /* see winograd.c */
+    int32_t origin;   /* offset of the first number that it reads */
+    int32_t pixel;    /* its first pixel, counted in the order of the phase's rows */
+    int32_t gradient; /* of a weight gradient: offset of its first pixel's gradient */
+    int32_t kind;     /* see winograd.h */
 } basin__winograd_place;
 
 /**
@@ -85,11 +86,13 @@ typedef struct basin__winograd {
     ptrdiff_t corner;           /* offset in the input of what output (0, 0) reads first */
     int first_tap[2], tap_step; /* kernel coordinates of the first tap, and to the next */
     basin__grid grid;
+    ptrdiff_t gradient_line, gradient_pixel; /* of a weight gradient: strides; else 0 */
     /* found */
     int segments[2];               /* an axis is cut into so many, which differ by one at most */
     int points[2];                 /* of the longer segments: outputs + taps − 1 */
     int batch;                     /* tiles changed at a time */
     ptrdiff_t point;               /* stride of a point's numbers in the scratch memory */
+    ptrdiff_t gradient_point;      /* the same of its gradients */
     basin__winograd_place *places; /* [tiles of an example] */
     int32_t *part;                 /* [parts] a further offset in the input */
     int32_t *tap;                  /* [parts] offset of a part in a tile's numbers at a point */
@@ -108,7 +111,7 @@ typedef struct basin__phase {
     int few;                /* output channels, if the kernel for few takes them; else 0 */
     bool is_half;           /* inputs and weights are */
     size_t packed;          /* offset of the packed weights in the shared block */
-    basin__winograd *fast;  /* NULL: taps as they are */
+    basin__winograd *fast;  /* NULL: taps as they are; LOWER_WEIGHT has both */
 } basin__phase;
 
 /** How weights are laid out for a phase: see basin__pack. */
@@ -248,6 +251,14 @@ void basin__winograd_pack(const basin__plan *plan, const basin__group *group,
 size_t basin__winograd_scratch(const basin__phase *phase);
 void basin__winograd_run(const basin__plan *plan, const basin__group *group,
                          const basin__phase *phase, int n, unsigned char *workspace);
+
+/* winograd_weight.c */
+basin_status basin__winograd_lower_weight(basin__plan *plan, basin__phase *phase,
+                                          const basin__winograd *form);
+size_t basin__winograd_weight_scratch(const basin__phase *phase);
+/** Add the weight gradient of n examples to sums laid out as conv_weight's. */
+void basin__winograd_run_weight(const basin__plan *plan, const basin__group *group, int n,
+                                unsigned char *workspace, float *sums);
 
 /* run.c */
 /** Rows [row, row + rows) of a full tile's, channels [first, first + width). */

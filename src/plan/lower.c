@@ -188,6 +188,14 @@ static basin__winograd forward_form(const basin__plan *plan, const geometry *g) 
     };
 }
 
+/** The weight gradient as a fast convolution read backwards. */
+static basin__winograd weight_form(const basin__plan *plan, const geometry *g) {
+    basin__winograd form = forward_form(plan, g);
+    form.gradient_line = plan->places[g->output].layout.line;
+    form.gradient_pixel = plan->places[g->output].layout.pixel;
+    return form;
+}
+
 /** The rows at the other side of a weight gradient (the gradient's) or of a scatter (the image's).
  */
 static basin_status list_other_rows(basin__plan *plan, basin__group *group, const geometry *g) {
@@ -284,9 +292,13 @@ static basin__winograd phase_form(const basin__plan *plan, const geometry *g, in
 }
 
 bool basin__lower_is_fast(const basin__plan *plan, const basin__group *group) {
-    if (group->lowering != BASIN__LOWER_FORWARD && group->lowering != BASIN__LOWER_PHASES)
+    if (group->lowering == BASIN__LOWER_NONE || group->lowering == BASIN__LOWER_SCATTER)
         return false;
     geometry g = geometry_of(plan, group->root);
+    if (group->lowering == BASIN__LOWER_WEIGHT) {
+        basin__winograd form = weight_form(plan, &g);
+        return basin__winograd_pays(plan, &form);
+    }
     bool is_forward = group->lowering == BASIN__LOWER_FORWARD, is_fast = false;
     for (int i = 0; i < (is_forward ? 1 : g.stride * g.stride); i++) {
         basin__winograd form =
@@ -392,9 +404,13 @@ basin_status basin__lower_group(basin__plan *plan, basin__group *group) {
     case BASIN__LOWER_NONE:
         group->phases[0].pixels = group->shape.height * group->shape.width;
         return BASIN_OK;
-    case BASIN__LOWER_WEIGHT:
+    case BASIN__LOWER_WEIGHT: {
+        basin__winograd form = weight_form(plan, &g);
         BASIN_TRY(lower_forward(plan, group, &g));
+        if (basin__winograd_pays(plan, &form))
+            return basin__winograd_lower_weight(plan, &group->phases[0], &form);
         return list_other_rows(plan, group, &g);
+    }
     case BASIN__LOWER_FORWARD: {
         basin__winograd form = forward_form(plan, &g);
         if (basin__winograd_pays(plan, &form))

@@ -283,10 +283,10 @@ static void choose_tile(basin__plan *plan, int wanted) {
         plan->tile = clamp_int(FAST_TILE_BYTES / bytes, plan->tile, most);
     if (plan->beside && plan->tile > plan->beside->tile)
         plan->tile = plan->beside->tile;
-    /* As many as fit into the other plan's workspaces, scratch memory beside them. */
+    /* As many as fit into the other plan's workspaces, if that costs less than half of them. */
     size_t room = plan->beside ? plan->beside->tile_size * (size_t)plan->beside->tile : 0;
     size_t fits = room / (plan->tile_size + 1);
-    if (fits >= TILE_MIN && fits < (size_t)plan->tile)
+    if (fits >= TILE_MIN && fits < (size_t)plan->tile && 2 * fits > (size_t)plan->tile)
         plan->tile = (int)fits;
     if (wanted > 0)
         plan->tile = wanted;

@@ -260,6 +260,11 @@ static void run_weight(const basin__plan *plan, const basin__group *group, int n
                        unsigned char *workspace, unsigned char *sums) {
     const basin__phase *phase = &group->phases[0];
     const basin__node *node = basin__plan_node(plan, group->root);
+    float *out = basin__plan_data(plan, group->root, workspace, sums);
+    if (phase->fast) {
+        basin__winograd_run_weight(plan, group, n, workspace, out);
+        return;
+    }
     basin__conv_weight_block call = {
         .in = basin__plan_data(plan, node->input[0], workspace, NULL),
         .row = phase->in_row,
@@ -270,7 +275,7 @@ static void run_weight(const basin__plan *plan, const basin__group *group, int n
         .taps = phase->taps,
         .run = phase->run,
         .width = phase->width,
-        .out = basin__plan_data(plan, group->root, workspace, sums),
+        .out = out,
     };
     plan->kernels->conv_weight(&call);
 }

@@ -20,20 +20,16 @@
  * last, with the same weights. So tiles are of at most four kinds; within a batch they lie ordered
  * by kind, such that those which take a point are neighbours: one product, one call.
  */
-#include "inside.h"
+#include "winograd.h"
 #include <string.h>
 
 /** Bytes that a batch of tiles may take, values at points and products together. */
 #define BATCH_BYTES (768 << 10)
-/** Tiles in a batch: a multiple of all micro-kernels' heights. */
-#define BATCH_UNIT 12
-#define BATCH_MAX BASIN__CONV_ROWS
 /** Changing the basis of a number to a point's, and back, in multiply-adds of as many lanes. */
 #define IN_COST 14
 #define OUT_COST 14
-
-/** Kinds of tiles, in such an order that those which take a point are neighbours. */
-enum { WIDE, TALL_AND_WIDE, TALL, SHORT, KINDS };
+/** The same for a point's product of a weight gradient, done once for two or more examples. */
+#define BACK_COST 2
 
 /* ---- geometry ---- */
 
@@ -64,10 +60,6 @@ static bool cut_axis(basin__winograd *fast, int axis) {
     return fast->outputs[axis] / fast->segments[axis] >= 2;
 }
 
-static int tiles_of(const basin__winograd *fast) { return fast->segments[0] * fast->segments[1]; }
-
-static int inputs_of(const basin__winograd *fast) { return fast->parts * fast->channels; }
-
 /** Points of all tiles of an example: multiplications of one channel with one output. */
 static double points_of(const basin__winograd *fast) {
     double points = 1;
@@ -87,12 +79,45 @@ bool basin__winograd_pays(const basin__plan *plan, const basin__winograd *form) 
         return false;
     double inputs = fast.parts * fast.channels, outputs = fast.width;
     double direct = (double)fast.outputs[0] * fast.outputs[1] * fast.taps[0] * fast.taps[1];
-    return points_of(&fast) * (inputs * outputs + IN_COST * inputs + OUT_COST * outputs) <
+    double back = fast.gradient_pixel > 0 ? BACK_COST * fast.points[0] * fast.points[1] : 0;
+    return points_of(&fast) * (inputs * outputs + IN_COST * inputs + OUT_COST * outputs) +
+               back * inputs * outputs <
            direct * inputs * outputs;
 }
 
+basin__winograd *basin__winograd_new(const basin__plan *plan, const basin__winograd *form) {
+    basin__winograd *fast = basin__alloc(plan->context, sizeof *fast);
+    if (!fast)
+        return NULL;
+    *fast = *form;
+    cut_axis(fast, 0);
+    cut_axis(fast, 1);
+    fast->places = basin__alloc_array(plan->context, (size_t)basin__winograd_tiles(fast),
+                                      sizeof *fast->places);
+    fast->part = basin__alloc_array(plan->context, (size_t)fast->parts, sizeof *fast->part);
+    fast->tap = basin__alloc_array(plan->context, (size_t)fast->parts, sizeof *fast->tap);
+    if (!fast->places || !fast->part || !fast->tap) {
+        basin__winograd_free(plan->context, fast);
+        return NULL;
+    }
+    int side = fast->parts > 1 ? fast->tap_step : 1;
+    for (int part = 0; part < fast->parts; part++) {
+        fast->part[part] = (int32_t)((part / side * fast->line + part % side * fast->pixel) / side);
+        fast->tap[part] = part * fast->channels;
+    }
+    basin__winograd_place *place = fast->places;
+    for (int i = 0; i < fast->segments[0]; i++)
+        for (int j = 0; j < fast->segments[1]; j++, place++) {
+            int top = segment_start(fast, 0, i), left = segment_start(fast, 1, j);
+            place->origin = (int32_t)(fast->corner + top * fast->line + left * fast->pixel);
+            place->gradient = (int32_t)(top * fast->gradient_line + left * fast->gradient_pixel);
+            place->kind = kind_of(is_long(fast, 0, i), is_long(fast, 1, j));
+        }
+    return fast;
+}
+
 /** Tiles one after another, and in each its pixels, line by line. */
-static void list_tiles(const basin__phase *phase) {
+static void list_pixels(const basin__phase *phase) {
     const basin__winograd *fast = phase->fast;
     const basin__grid *grid = &fast->grid;
     basin__winograd_place *place = fast->places;
@@ -100,9 +125,7 @@ static void list_tiles(const basin__phase *phase) {
     for (int i = 0; i < fast->segments[0]; i++)
         for (int j = 0; j < fast->segments[1]; j++, place++) {
             int top = segment_start(fast, 0, i), left = segment_start(fast, 1, j);
-            place->origin = (int32_t)(fast->corner + top * fast->line + left * fast->pixel);
             place->pixel = (int32_t)(pixel - phase->pixel);
-            place->kind = kind_of(is_long(fast, 0, i), is_long(fast, 1, j));
             for (int y = top; y < top + segment_size(fast, 0, i); y++)
                 for (int x = left; x < left + segment_size(fast, 1, j); x++)
                     *pixel++ = (y * grid->stride + grid->first[0]) * grid->columns +
@@ -112,34 +135,23 @@ static void list_tiles(const basin__phase *phase) {
 
 basin_status basin__winograd_lower(basin__plan *plan, basin__phase *phase,
                                    const basin__winograd *form) {
-    basin_context *context = plan->context;
-    basin__winograd *fast = basin__alloc(context, sizeof *fast);
+    basin__winograd *fast = phase->fast = basin__winograd_new(plan, form);
     if (!fast)
         return BASIN_ERROR_MEMORY;
-    phase->fast = fast;
-    *fast = *form;
-    cut_axis(fast, 0);
-    cut_axis(fast, 1);
     phase->run = fast->run;
     phase->width = fast->width;
     size_t per_tile = (size_t)(fast->points[0] * fast->points[1]) *
-                      (size_t)(inputs_of(fast) + BASIN__CONV_WIDTH) * sizeof(float);
-    int batch = (int)(BATCH_BYTES / per_tile) / BATCH_UNIT * BATCH_UNIT;
-    fast->batch = batch < BATCH_UNIT ? BATCH_UNIT : batch > BATCH_MAX ? BATCH_MAX : batch;
-    fast->point = (ptrdiff_t)fast->batch * inputs_of(fast) + BASIN__CHANNEL_UNIT;
+                      (size_t)(basin__winograd_inputs(fast) + BASIN__CONV_WIDTH) * sizeof(float);
+    int batch = (int)(BATCH_BYTES / per_tile) / BASIN__TILES_UNIT * BASIN__TILES_UNIT;
+    fast->batch = batch < BASIN__TILES_UNIT  ? BASIN__TILES_UNIT
+                  : batch > BASIN__CONV_ROWS ? BASIN__CONV_ROWS
+                                             : batch;
+    fast->point = (ptrdiff_t)fast->batch * basin__winograd_inputs(fast) + BASIN__CHANNEL_UNIT;
     phase->pixels = fast->outputs[0] * fast->outputs[1];
-    fast->places = basin__alloc_array(context, (size_t)tiles_of(fast), sizeof *fast->places);
-    fast->part = basin__alloc_array(context, (size_t)fast->parts, sizeof *fast->part);
-    fast->tap = basin__alloc_array(context, (size_t)fast->parts, sizeof *fast->tap);
-    phase->pixel = basin__alloc_array(context, (size_t)phase->pixels, sizeof *phase->pixel);
-    if (!fast->places || !fast->part || !fast->tap || !phase->pixel)
+    phase->pixel = basin__alloc_array(plan->context, (size_t)phase->pixels, sizeof *phase->pixel);
+    if (!phase->pixel)
         return BASIN_ERROR_MEMORY;
-    int side = fast->parts > 1 ? fast->tap_step : 1;
-    for (int part = 0; part < fast->parts; part++) {
-        fast->part[part] = (int32_t)((part / side * fast->line + part % side * fast->pixel) / side);
-        fast->tap[part] = part * fast->channels;
-    }
-    list_tiles(phase);
+    list_pixels(phase);
     return BASIN_OK;
 }
 
@@ -246,27 +258,12 @@ void basin__winograd_pack(const basin__plan *plan, const basin__group *group,
 
 /* ---- running ---- */
 
-/** A tile of a batch. */
-typedef struct member {
-    const basin__winograd_place *place;
-    int example;
-    int slot; /* in the scratch memory: tiles are ordered by kind */
-} member;
-
-typedef struct batch {
-    int count;
-    member members[BATCH_MAX];
-    int start[KINDS + 1];   /* first slot of each kind */
-    int32_t row[BATCH_MAX]; /* of each slot: offset of its numbers at a point */
-    float *values, *products;
-} batch;
-
-static void fill_batch(const basin__winograd *fast, int first, int count, batch *tiles) {
-    int tile_count = tiles_of(fast), counts[KINDS] = {0}, next[KINDS];
+void basin__winograd_fill(const basin__winograd *fast, int first, int count, basin__tiles *tiles) {
+    int tile_count = basin__winograd_tiles(fast), counts[KINDS] = {0}, next[KINDS];
     int example = first / tile_count, tile = first % tile_count;
     tiles->count = count;
     for (int t = 0; t < count; t++) {
-        tiles->members[t] = (member){&fast->places[tile], example, 0};
+        tiles->members[t] = (basin__winograd_member){&fast->places[tile], example, 0};
         counts[fast->places[tile].kind]++;
         if (++tile == tile_count) {
             tile = 0;
@@ -280,12 +277,12 @@ static void fill_batch(const basin__winograd *fast, int first, int count, batch 
     }
     for (int t = 0; t < count; t++) {
         tiles->members[t].slot = next[tiles->members[t].place->kind]++;
-        tiles->row[t] = t * inputs_of(fast);
+        tiles->row[t] = t * basin__winograd_inputs(fast);
     }
 }
 
 /** What all tiles of each kind have in common. */
-static void fill_forms(const basin__winograd *fast, int channels, basin__winograd_tile *forms) {
+void basin__winograd_forms(const basin__winograd *fast, int channels, basin__winograd_tile *forms) {
     for (int kind = 0; kind < KINDS; kind++) {
         basin__winograd_tile *form = &forms[kind];
         memset(form, 0, sizeof *form);
@@ -297,10 +294,10 @@ static void fill_forms(const basin__winograd *fast, int channels, basin__winogra
     }
 }
 
-static void change_inputs(const basin__plan *plan, const basin__winograd *fast, const float *in,
-                          ptrdiff_t example, const batch *tiles) {
+void basin__winograd_change_inputs(const basin__plan *plan, const basin__winograd *fast,
+                                   const float *in, ptrdiff_t example, const basin__tiles *tiles) {
     basin__winograd_tile forms[KINDS];
-    fill_forms(fast, fast->channels, forms);
+    basin__winograd_forms(fast, fast->channels, forms);
     for (int kind = 0; kind < KINDS; kind++) {
         forms[kind].in_stride[0] = fast->line;
         forms[kind].in_stride[1] = fast->pixel;
@@ -308,7 +305,7 @@ static void change_inputs(const basin__plan *plan, const basin__winograd *fast, 
         forms[kind].out_stride[1] = fast->point;
     }
     for (int t = 0; t < tiles->count; t++) {
-        const member *tile = &tiles->members[t];
+        const basin__winograd_member *tile = &tiles->members[t];
         basin__winograd_tile *call = &forms[tile->place->kind];
         const float *from = in + tile->example * example + tile->place->origin;
         for (int part = 0; part < fast->parts; part++) {
@@ -321,16 +318,14 @@ static void change_inputs(const basin__plan *plan, const basin__winograd *fast, 
 
 /** Products of channels [first, first + width) at every point. */
 static void multiply(const basin__plan *plan, const basin__group *group, const basin__phase *phase,
-                     int first, int width, const batch *tiles) {
+                     int first, int width, const basin__tiles *tiles) {
     const basin__winograd *fast = phase->fast;
     const float *packed = basin__plan_packed(group, phase);
     size_t inputs = (size_t)fast->parts * (size_t)fast->run;
     for (int i = 0; i < fast->points[0]; i++)
         for (int j = 0; j < fast->points[1]; j++) {
-            bool is_tall = i == fast->points[0] - 1, is_wide = j == fast->points[1] - 1;
-            int point = i * fast->points[1] + j;
-            int from = tiles->start[is_tall ? TALL_AND_WIDE : WIDE];
-            int to = tiles->start[is_wide ? TALL : is_tall ? SHORT : KINDS];
+            int point = i * fast->points[1] + j, from, to;
+            basin__winograd_takers(fast, tiles, i, j, &from, &to);
             basin__conv_block call = {
                 .in = tiles->values + point * fast->point,
                 .row = tiles->row + from,
@@ -349,11 +344,11 @@ static void multiply(const basin__plan *plan, const basin__group *group, const b
 
 /** Pixels of as many tiles as a register holds, one after another, through the program. */
 static void change_outputs(const basin__plan *plan, const basin__group *group,
-                           const basin__phase *phase, basin__block rows, const batch *tiles,
+                           const basin__phase *phase, basin__block rows, const basin__tiles *tiles,
                            unsigned char *workspace) {
     const basin__winograd *fast = phase->fast;
     basin__winograd_tile forms[KINDS];
-    fill_forms(fast, rows.width, forms);
+    basin__winograd_forms(fast, rows.width, forms);
     for (int kind = 0; kind < KINDS; kind++) {
         forms[kind].in_stride[1] = (ptrdiff_t)fast->batch * rows.width;
         forms[kind].in_stride[0] = fast->points[1] * forms[kind].in_stride[1];
@@ -368,7 +363,7 @@ static void change_outputs(const basin__plan *plan, const basin__group *group,
                tiles->members[0].place->pixel;
     rows.rows = 0;
     for (int t = 0; t < tiles->count; t++) {
-        const member *tile = &tiles->members[t];
+        const basin__winograd_member *tile = &tiles->members[t];
         basin__winograd_tile *call = &forms[tile->place->kind];
         int pixels = call->outputs[0] * call->outputs[1];
         if (rows.rows + pixels > BASIN__CONV_ROWS) {
@@ -389,12 +384,13 @@ void basin__winograd_run(const basin__plan *plan, const basin__group *group,
     const basin__winograd *fast = phase->fast;
     basin_value input = basin__plan_node(plan, group->root)->input[0];
     const float *in = basin__plan_data(plan, input, workspace, NULL);
-    batch tiles = {.values = basin__register(plan, workspace, plan->register_count)};
+    basin__tiles tiles = {.values = basin__register(plan, workspace, plan->register_count)};
     tiles.products = tiles.values + fast->points[0] * fast->points[1] * fast->point;
-    int total = n * tiles_of(fast);
+    int total = n * basin__winograd_tiles(fast);
     for (int first = 0; first < total; first += tiles.count) {
-        fill_batch(fast, first, total - first < fast->batch ? total - first : fast->batch, &tiles);
-        change_inputs(plan, fast, in, plan->places[input].layout.example, &tiles);
+        basin__winograd_fill(fast, first, total - first < fast->batch ? total - first : fast->batch,
+                             &tiles);
+        basin__winograd_change_inputs(plan, fast, in, plan->places[input].layout.example, &tiles);
         basin__block rows = {.first = 0};
         for (; rows.first < fast->width; rows.first += BASIN__CONV_WIDTH) {
             rows.width = fast->width - rows.first < BASIN__CONV_WIDTH ? fast->width - rows.first

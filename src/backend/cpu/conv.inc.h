@@ -129,6 +129,7 @@ typedef struct weight_chunk {
     const float *gradient; /* with the panel's first channel added */
     const int32_t *gradient_row;
     ptrdiff_t rows, width;
+    bool is_new;
 } weight_chunk;
 
 BASIN_INLINE void weight_tile_run(const int inputs, const int vectors, const weight_chunk *chunk,
@@ -139,7 +140,7 @@ BASIN_INLINE void weight_tile_run(const int inputs, const int vectors, const wei
     BASIN_UNROLL for (int i = 0; i < inputs; i++) {
         in[i] = chunk->in[i];
         BASIN_UNROLL for (int v = 0; v < vectors; v++) {
-            sum[i][v] = vec_load(out + i * width + v * LANES);
+            sum[i][v] = chunk->is_new ? (vec){0} : vec_load(out + i * width + v * LANES);
             prefetch(out + (i + inputs) * width + v * LANES);
         }
     }
@@ -294,10 +295,11 @@ static void weight_panel(const basin__conv_weight_block *block, weight_chunk *ch
 }
 
 static void conv_weight_f32(const basin__conv_weight_block *block) {
-    for (int64_t first = 0; first < block->rows; first += WEIGHT_ROWS) {
+    for (int64_t first = 0; first == 0 || first < block->rows; first += WEIGHT_ROWS) {
         weight_chunk chunk = {.row = block->row + first,
                               .gradient_row = block->gradient_row + first,
-                              .width = block->width};
+                              .width = block->width,
+                              .is_new = block->is_new && first == 0};
         chunk.rows = block->rows - first < WEIGHT_ROWS ? block->rows - first : WEIGHT_ROWS;
         const int panels = block->width / LANES;
         for (int v = 0; v < panels; v += TILE_VECTORS) {

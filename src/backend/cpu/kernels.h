@@ -62,8 +62,9 @@ typedef struct basin__conv_weight_block {
     int64_t rows;
     const int32_t *tap; /* [taps] */
     int taps, run;
-    int width;  /* a multiple of BASIN__CHANNEL_UNIT, any size: channels of the gradient, padded */
-    float *out; /* [taps, run, width], aligned to 64 bytes */
+    int width;   /* a multiple of BASIN__CHANNEL_UNIT, any size: channels of the gradient, padded */
+    bool is_new; /* out holds nothing yet: as if it were zero */
+    float *out;  /* [taps, run, width], aligned to 64 bytes */
 } basin__conv_weight_block;
 
 /** Points of a fast convolution along one axis (winograd.inc.h): the first n of these. */
@@ -74,17 +75,19 @@ static const double basin__winograd_point[BASIN__WINOGRAD_POINTS] = {HUGE_VAL, 0
  * A change of basis of one tile of a fast convolution, with the matrices of winograd.inc.h:
  *     in   out[i, j] = Σ_yx B[i, y] B[j, x] in[y, x]        points × points from as many numbers
  *     out  out[y, x] = start + Σ_ij ξ_i^y ξ_j^x in[i, j]    outputs from points × points
+ *     spread  out[i, j] = Σ_yx ξ_i^y ξ_j^x in[y, x]         points × points from outputs
  * each for `channels` side by side; numbers lie at strides [between lines, between columns].
  */
 typedef struct basin__winograd_tile {
     int points[2];  /* down, across: 3 … BASIN__WINOGRAD_POINTS */
-    int outputs[2]; /* out alone: 2 … points − 1 */
+    int outputs[2]; /* of out and spread: 2 … points − 1 */
     int channels;   /* a multiple of BASIN__CHANNEL_UNIT */
     const float *in;
     ptrdiff_t in_stride[2];
-    float *out; /* disjoint from in; both aligned to 64 bytes, as all strides are */
+    float *out; /* disjoint from in; all aligned to 64 bytes, as all strides are */
     ptrdiff_t out_stride[2];
-    const float *start; /* out alone: [channels]; NULL: zeros */
+    const float *start;        /* out alone: [channels] of each output, may be `out`; NULL: zeros */
+    ptrdiff_t start_stride[2]; /* 0: one for all outputs */
 } basin__winograd_tile;
 
 /** out[i] = f(a[i], b[i]; p, q); pointers equal or disjoint, aligned to 64, n a multiple of 16. */
@@ -121,6 +124,7 @@ typedef struct basin__cpu_kernels {
     void (*conv_weight)(const basin__conv_weight_block *block);
     void (*winograd_in)(const basin__winograd_tile *tile);
     void (*winograd_out)(const basin__winograd_tile *tile);
+    void (*winograd_spread)(const basin__winograd_tile *tile);
     /** Element by element; NULL for ops that are not (or have no kernel, and run as reference). */
     basin__map *map[BASIN__OP_COUNT];
     /** y = SiLU(x) and slope = SiLU'(x) in one pass; y or slope may be x itself. */

@@ -46,6 +46,7 @@ const basin__cpu_kernels KERNEL_TABLE = {
     .conv_weight = conv_weight_f32,
     .winograd_in = winograd_in_f32,
     .winograd_out = winograd_out_f32,
+    .winograd_spread = winograd_spread_f32,
     .map =
         {
             [BASIN__OP_add] = map_add,

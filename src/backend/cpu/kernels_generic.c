@@ -49,6 +49,7 @@ const basin__cpu_kernels basin__cpu_kernels_reference = {
     .conv_weight = basin__conv_weight_reference,
     .winograd_in = winograd_in_f32,
     .winograd_out = winograd_out_f32,
+    .winograd_spread = winograd_spread_f32,
     .silu_both = basin__silu_both_reference,
     .silu_rows = silu_rows_f32,
     .mul_rows = mul_rows_f32,

@@ -37,7 +37,7 @@ void basin__conv_weight_reference(const basin__conv_weight_block *block) {
         for (int k = 0; k < block->run; k++) {
             float *out = block->out + ((ptrdiff_t)t * block->run + k) * block->width;
             for (int o = 0; o < block->width; o++) {
-                double sum = (double)out[o];
+                double sum = block->is_new ? 0.0 : (double)out[o];
                 for (int64_t r = 0; r < block->rows; r++)
                     sum += (double)block->in[block->row[r] + block->tap[t] + k] *
                            (double)block->gradient[block->gradient_row[r] + o];

@@ -9,6 +9,7 @@
  *     taps g       U_i = Σ_k g_k ξ_i^k                     made by the plan
  *     numbers d    V_i = Σ_j B_ij d_j                       winograd_in
  *     outputs      y_k = Σ_i ξ_i^k (U_i · V_i)              winograd_out
+ *     gradients g  G_i = Σ_k ξ_i^k g_k                      winograd_spread, its transpose
  *
  * Row i of B holds the coefficients of Π_{j≠i} (x − ξ_j) / (ξ_i − ξ_j), over the finite points j
  * (for infinity: Π_j (x − ξ_j)). All of a size's scaling is in B, so tiles of fewer points use
@@ -41,7 +42,8 @@ typedef struct winograd_axis {
     float *out;
     ptrdiff_t in_step, in_line, out_step, out_line;
     int lines, channels;
-    const float *start; /* added to every output, channel by channel */
+    const float *start; /* added to the outputs, channel by channel */
+    ptrdiff_t start_step, start_line;
 } winograd_axis;
 
 /** sum + factor · x, for factors that the compiler knows. */
@@ -97,7 +99,10 @@ BASIN_INLINE void winograd_out_axis(const int points, const int outputs, const b
             vec x[WINOGRAD_MAX];
             BASIN_UNROLL for (int i = 0; i < points; i++) x[i] = vec_load(in + i * axis.in_step);
             BASIN_UNROLL for (int k = 0; k < outputs; k++) {
-                vec sum = has_start ? vec_load(axis.start + c) : x[0];
+                vec sum =
+                    has_start
+                        ? vec_load(axis.start + line * axis.start_line + k * axis.start_step + c)
+                        : x[0];
                 bool is_first = !has_start;
                 BASIN_UNROLL for (int i = 0; i < points; i++) {
                     const float factor = winograd_power(i, k, outputs);
@@ -107,6 +112,30 @@ BASIN_INLINE void winograd_out_axis(const int points, const int outputs, const b
                     }
                 }
                 vec_store(out + k * axis.out_step, sum);
+            }
+        }
+}
+
+/** The transpose of winograd_out_axis. */
+BASIN_INLINE void winograd_spread_axis(const int points, const int outputs,
+                                       const winograd_axis axis) {
+    for (int line = 0; line < axis.lines; line++)
+        for (int c = 0; c < axis.channels; c += LANES) {
+            const float *in = axis.in + line * axis.in_line + c;
+            float *out = axis.out + line * axis.out_line + c;
+            vec x[WINOGRAD_MAX];
+            BASIN_UNROLL for (int k = 0; k < outputs; k++) x[k] = vec_load(in + k * axis.in_step);
+            BASIN_UNROLL for (int i = 0; i < points; i++) {
+                vec sum = x[0];
+                bool is_first = true;
+                BASIN_UNROLL for (int k = 0; k < outputs; k++) {
+                    const float factor = winograd_power(i, k, outputs);
+                    if (factor != 0.0f) {
+                        sum = winograd_add(sum, factor, x[k], is_first);
+                        is_first = false;
+                    }
+                }
+                vec_store(out + i * axis.out_step, sum);
             }
         }
 }
@@ -124,10 +153,14 @@ typedef void winograd_function(const winograd_axis *axis);
     }                                                                                              \
     static void winograd_end_##points##_##outputs(const winograd_axis *axis) {                     \
         winograd_out_axis(points, outputs, true, *axis);                                           \
+    }                                                                                              \
+    static void winograd_spread_##points##_##outputs(const winograd_axis *axis) {                  \
+        winograd_spread_axis(points, outputs, *axis);                                              \
     }
 #define IN_ENTRY(points) [points] = winograd_in_##points,
 #define OUT_ENTRY(points, outputs) [points][outputs] = winograd_out_##points##_##outputs,
 #define END_ENTRY(points, outputs) [points][outputs] = winograd_end_##points##_##outputs,
+#define SPREAD_ENTRY(points, outputs) [points][outputs] = winograd_spread_##points##_##outputs,
 
 FOR_EACH_POINTS(DEFINE_IN)
 FOR_EACH_OUTPUTS(DEFINE_OUT)
@@ -136,10 +169,15 @@ static winograd_function *const winograd_out_table[WINOGRAD_MAX + 1][WINOGRAD_MA
     FOR_EACH_OUTPUTS(OUT_ENTRY)};
 static winograd_function *const winograd_end_table[WINOGRAD_MAX + 1][WINOGRAD_MAX] = {
     FOR_EACH_OUTPUTS(END_ENTRY)};
+static winograd_function *const winograd_spread_table[WINOGRAD_MAX + 1][WINOGRAD_MAX] = {
+    FOR_EACH_OUTPUTS(SPREAD_ENTRY)};
 
-static void winograd_in_f32(const basin__winograd_tile *tile) {
+/** Both axes of a change that makes points: across, then down. */
+BASIN_INLINE void winograd_make_points(const basin__winograd_tile *tile, const int lines,
+                                       winograd_function *across_function,
+                                       winograd_function *down_function) {
     _Alignas(64) float between[WINOGRAD_MAX * WINOGRAD_MAX * WINOGRAD_CHANNELS];
-    const int lines = tile->points[0], columns = tile->points[1];
+    const int columns = tile->points[1];
     winograd_axis across = {.out = between,
                             .in_step = tile->in_stride[1],
                             .in_line = tile->in_stride[0],
@@ -156,9 +194,20 @@ static void winograd_in_f32(const basin__winograd_tile *tile) {
         across.channels = down.channels = smaller(WINOGRAD_CHANNELS, tile->channels - first);
         across.in = tile->in + first;
         down.out = tile->out + first;
-        winograd_in_table[columns](&across);
-        winograd_in_table[lines](&down);
+        across_function(&across);
+        down_function(&down);
     }
+}
+
+static void winograd_in_f32(const basin__winograd_tile *tile) {
+    winograd_make_points(tile, tile->points[0], winograd_in_table[tile->points[1]],
+                         winograd_in_table[tile->points[0]]);
+}
+
+static void winograd_spread_f32(const basin__winograd_tile *tile) {
+    winograd_make_points(tile, tile->outputs[0],
+                         winograd_spread_table[tile->points[1]][tile->outputs[1]],
+                         winograd_spread_table[tile->points[0]][tile->outputs[0]]);
 }
 
 static void winograd_out_f32(const basin__winograd_tile *tile) {
@@ -176,6 +225,8 @@ static void winograd_out_f32(const basin__winograd_tile *tile) {
                             .in_line = columns * WINOGRAD_CHANNELS,
                             .out_step = tile->out_stride[1],
                             .out_line = tile->out_stride[0],
+                            .start_step = tile->start ? tile->start_stride[1] : 0,
+                            .start_line = tile->start ? tile->start_stride[0] : 0,
                             .lines = tile->outputs[0]};
     for (int first = 0; first < tile->channels; first += WINOGRAD_CHANNELS) {
         across.channels = down.channels = smaller(WINOGRAD_CHANNELS, tile->channels - first);
