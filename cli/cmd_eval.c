@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * basin eval: how good samples are, by several measures at once, each beside what real images get;
- * and how far a classifier's probabilities are to be believed.
+ * how far a classifier's probabilities are to be believed; and how likely the data are.
  */
 #include "base/file.h"
 #include "eval.h"
@@ -34,6 +34,36 @@ static const basin__option options_table[] = {
                     "Write samples beside their nearest training images as a PNG here"),
     BASIN__TEXT_ROW("reliability", AT(reliability),
                     "Write the classifier's reliability diagram on the data as a PNG here"),
+    BASIN__TEXT_ROW(
+        "asked", AT(asked),
+        "Class that each sample was asked for, an .npy file as `basin sample "
+        "--labels-out` writes it, or one class of all: how often the classifier agrees"),
+    {"likelihood", BASIN__OPTION_FLAG, AT(flow.is_wanted), NULL, 0, 0, NULL, NULL,
+     "How likely the data are to the probability-flow ODE of --model"},
+    BASIN__MODEL_ROW,
+    {"bits", BASIN__OPTION_INT, AT(flow.bits), "8", 0, 16, NULL, "bits",
+     "Likelihood of images: of levels of so many bits, dequantised by uniform noise; 0, and of "
+     "points: a density"},
+    {"given-class", BASIN__OPTION_FLAG, AT(flow.given_class), NULL, 0, 0, NULL, NULL,
+     "Likelihood of each example given its label, of models that take a class"},
+    {"exact-trace", BASIN__OPTION_FLAG, AT(flow.is_exact), NULL, 0, 0, NULL, NULL,
+     "Add up the trace element by element, for few dimensions; else random directions estimate it"},
+    {"repeats", BASIN__OPTION_INT, AT(flow.repeats), "0", 0, 1e6, NULL, "runs",
+     "Runs an example, each with a random direction and noise of its own; 0: two, or one where "
+     "nothing is drawn"},
+    {"sigma-max", BASIN__OPTION_FLOAT, AT(flow.sigma_max), "0", 0, 1e6, NULL, NULL,
+     "Noise level where the flow starts; 0: the highest that the model was trained at"},
+    {"sigma-min", BASIN__OPTION_FLOAT, AT(flow.sigma_min), "0", 0, 1e6, NULL, NULL,
+     "Noise level where it ends; 0: the lowest"},
+    {"tolerance-absolute", BASIN__OPTION_FLOAT, AT(flow.absolute), "1e-5", 1e-12, 1, NULL, NULL,
+     "Error that a step of the flow may have"},
+    {"tolerance-relative", BASIN__OPTION_FLOAT, AT(flow.relative), "1e-5", 1e-6, 1, NULL, NULL,
+     "The same, in proportion to the value"},
+    {"evaluations-max", BASIN__OPTION_INT, AT(flow.evaluations_max), "2000", 16, 1e9, NULL,
+     "evaluations", "A run of the flow that needs more is an error"},
+    {"error-wanted", BASIN__OPTION_FLOAT, AT(flow.error_wanted), "0.01", 1e-9, 1e9, NULL, NULL,
+     "Standard error of the likelihood, in bits per dimension or, of densities, nats: if it is "
+     "larger, how many examples would do is said"},
     {"black", BASIN__OPTION_FLOAT, AT(black), "0", -1e6, 1e6, NULL, NULL,
      "Value of the samples that means black, with --white [told from the samples]"},
     {"white", BASIN__OPTION_FLOAT, AT(white), "1", -1e6, 1e6, NULL, NULL,
@@ -60,7 +90,8 @@ static basin_status open_set(const basin__evaluation *all, const char *specifica
     options.count_max = choice->count;
     options.built_in_count = choice->count;
     options.seed = (uint64_t)choice->seed;
-    const int height = like ? like->height : all->classifier ? all->classifier->shape.height : 0;
+    const basin_energy *model = all->classifier ? all->classifier : all->flow.model;
+    const int height = like ? like->height : model ? model->shape.height : 0;
     options.image_size = height > 1 ? height : 0;
     BASIN_TRY(basin_data_open(all->context, specification, &options, &data));
     const basin_data_info *info = basin_data_describe(data);
@@ -223,7 +254,6 @@ static void measure_calibration(basin__evaluation *all, const int *labels) {
 static basin_status measure_classes(basin__evaluation *all) {
     int *labels = NULL;
     double *histogram = NULL;
-    BASIN_TRY(count_classes(all));
     if (all->samples.data)
         BASIN_TRY(classify(all, &all->samples));
     BASIN_TRY(classify(all, &all->real));
@@ -232,6 +262,8 @@ static basin_status measure_classes(basin__evaluation *all) {
         measure_calibration(all, labels);
         status = measure_legibility(all, histogram);
     }
+    if (status == BASIN_OK && all->asked.labels)
+        basin__eval_asked_measure(all, labels);
     basin__free(all->context, labels);
     basin__free(all->context, histogram);
     if (status != BASIN_OK || !all->options->reliability)
@@ -251,15 +283,23 @@ static basin_status evaluate(basin__evaluation *all) {
         BASIN_TRY(basin__file_check_writable(all->context, options->reliability));
     if (options->classifier)
         BASIN_TRY(load_classifier(all));
+    if (options->flow.is_wanted)
+        BASIN_TRY(basin__eval_flow_load(all));
     if (options->picture)
         BASIN_TRY(basin__file_check_writable(all->context, options->picture));
     BASIN_TRY(open_sets(all));
+    if (options->classifier)
+        BASIN_TRY(count_classes(all));
+    if (options->asked)
+        BASIN_TRY(basin__eval_asked_read(all));
     if (options->samples && strcmp(options->features, "none") != 0)
         BASIN_TRY(basin__eval_distances(all));
     if (options->samples && options->train)
         BASIN_TRY(basin__eval_copies(all));
     if (options->classifier)
         BASIN_TRY(measure_classes(all));
+    if (options->flow.is_wanted)
+        BASIN_TRY(basin__eval_flow_measure(all));
     if (options->json)
         return basin__eval_print_json(all);
     basin__eval_print_text(all);
@@ -271,20 +311,53 @@ static void close_set(basin_context *context, basin__eval_set *of) {
     basin_data_close(of->data);
 }
 
+/** BASIN__EXIT_USAGE where an option is given that is for another one, which is not. */
+static int refuse_orphans(const basin__command *command) {
+    static const struct {
+        const char *name, *of;
+    } orphans[] = {{"train", "samples"},
+                   {"picture", "samples"},
+                   {"features", "samples"},
+                   {"most", "samples"},
+                   {"percentile", "samples"},
+                   {"black", "samples"},
+                   {"white", "samples"},
+                   {"asked", "samples"},
+                   {"model", "likelihood"},
+                   {"bits", "likelihood"},
+                   {"given-class", "likelihood"},
+                   {"exact-trace", "likelihood"},
+                   {"repeats", "likelihood"},
+                   {"sigma-max", "likelihood"},
+                   {"sigma-min", "likelihood"},
+                   {"tolerance-absolute", "likelihood"},
+                   {"tolerance-relative", "likelihood"},
+                   {"evaluations-max", "likelihood"},
+                   {"error-wanted", "likelihood"}};
+    const basin__eval_options *options = command->options;
+    for (size_t i = 0; i < BASIN_COUNT(orphans); i++) {
+        const bool has_parent = strcmp(orphans[i].of, "samples") == 0 ? options->samples != NULL
+                                                                      : options->flow.is_wanted;
+        if (!has_parent && basin__command_is_given(command, orphans[i].name))
+            return basin__command_usage(command, "--%s is for --%s, which is missing",
+                                        orphans[i].name, orphans[i].of);
+    }
+    return BASIN__EXIT_OK;
+}
+
 static int run(basin__command *command) {
     const basin__eval_options *options = command->options;
     if (!options->data)
         return basin__command_usage(command, "--data is missing");
-    if (!options->samples && !options->classifier)
-        return basin__command_usage(command, "--samples or --classifier is missing");
-    if (!options->samples && (options->train || options->picture))
-        return basin__command_usage(command, "--%s is for --samples, which is missing",
-                                    options->train ? "train" : "picture");
-    static const char *const of_samples[] = {"features", "most", "percentile", "black", "white"};
-    for (size_t i = 0; !options->samples && i < BASIN_COUNT(of_samples); i++)
-        if (basin__command_is_given(command, of_samples[i]))
-            return basin__command_usage(command, "--%s is for --samples, which is missing",
-                                        of_samples[i]);
+    if (!options->samples && !options->classifier && !options->flow.is_wanted)
+        return basin__command_usage(command, "--samples, --classifier or --likelihood is missing");
+    const int usage = refuse_orphans(command);
+    if (usage != BASIN__EXIT_OK)
+        return usage;
+    if (options->flow.is_wanted && !options->model.model)
+        return basin__command_usage(command, "--likelihood needs --model");
+    if (options->asked && !options->classifier)
+        return basin__command_usage(command, "--asked needs --classifier");
     if (options->picture && !options->train)
         return basin__command_usage(command, "--picture needs --train");
     if (options->reliability && !options->classifier)
@@ -301,6 +374,8 @@ static int run(basin__command *command) {
     close_set(command->context, &all->samples);
     close_set(command->context, &all->real);
     close_set(command->context, &all->train);
+    basin__eval_asked_reset(all);
+    basin_energy_destroy(all->flow.model);
     basin_energy_destroy(all->network);
     basin_energy_destroy(all->classifier);
     basin__free(command->context, all);
@@ -314,12 +389,16 @@ static const char *const examples[] = {
     "besides, how many samples a classifier can read",
     "basin eval --data mnist --classifier runs/reader --reliability reliability.png",
     "accuracy and calibration of a classifier",
+    "basin eval --samples s.npy --asked s-labels.npy --data mnist --classifier runs/reader",
+    "whether samples show the class that they were asked for",
+    "basin eval --likelihood --model runs/flow --data mnist:test --count 1000",
+    "bits per dimension of the flow of an energy at every noise level",
     NULL,
 };
 
 const basin__verb basin__verb_eval = {
     .name = "eval",
-    .help = "measure samples against real examples, or a classifier on labelled ones",
+    .help = "measure samples against real examples, a classifier, or the flow's likelihood",
     .about =
         "Prints each measure of the samples, column samples, beside what real images get, column "
         "real: for distances to the data, those of as many training images; for what a classifier "
@@ -334,7 +413,18 @@ const basin__verb basin__verb_eval = {
         "scaled so that the data have unit variance.\n"
         "Legible: one of the classes has a probability above 0.5. Class balance: entropy of the "
         "likeliest classes over log K. Least class share: of all classes the least ratio of the "
-        "share among samples to that among the data's labels.",
+        "share among samples to that among the data's labels.\n"
+        "Asked: of each class the share of the samples asked for it of which it is the likeliest "
+        "output, beside the same of the data and their labels; legible: it has more than 0.5.\n"
+        "Likelihood: of what the probability-flow ODE dx/dsigma = sigma dE/dx makes of normal "
+        "starts, "
+        "which is known without Z, of models that take a noise level. It is not exp(-E)/Z. Images "
+        "are put on levels, 0 to 255, which the model sees a width w apart, and given uniform "
+        "noise u of one level: -(mean log p(x + w u) + D log w) / (D log 2), in bits for each of "
+        "their D values, bounds what the levels take from above. Of built-in points it stands "
+        "beside their exact log density, in nats. The standard error is that over examples; the "
+        "part of it that random directions and noise make is told too, from two runs an example "
+        "on.",
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(basin__eval_options),

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * basin sample: run chains with the sampler that a model was trained with, and
- * write where they end as a picture, an array or a folder of pictures.
+ * write where they end as a picture, an array or a folder of pictures; and say what that cost.
  */
 #include "base/file.h"
 #include "io/image.h"
 #include "io/npy.h"
 #include "model.h"
+#include "progress.h"
 #include "train/buffer.h"
 #include <basin/sample.h>
 #include <stddef.h>
@@ -18,8 +19,8 @@ typedef struct sample_options {
     int64_t n, seed, columns, zoom, class_label;
     double noise_level;
     bool classes;
-    char *from, *out, *sampler, *data_dir;
-    bool force;
+    char *from, *out, *labels_out, *sampler, *data_dir;
+    bool force, json;
 } sample_options;
 
 #define AT(field) offsetof(sample_options, field)
@@ -43,6 +44,8 @@ static const basin__option options_table[] = {
      "Class of all samples, of models that take one; -1: none"},
     {"classes", BASIN__OPTION_FLAG, AT(classes), NULL, 0, 0, NULL, NULL,
      "Class i mod the number of classes for sample i"},
+    BASIN__TEXT_ROW("labels-out", AT(labels_out),
+                    "Write the class that each sample was asked for, -1: none, to this .npy file"),
     {"noise-level", BASIN__OPTION_FLOAT, AT(noise_level), "0", 0, 1e6, NULL, NULL,
      "Level at which samplers walk that walk at one; 0: the lowest that the model was trained at"},
     BASIN__DATA_DIR_ROW(AT(data_dir)),
@@ -50,6 +53,8 @@ static const basin__option options_table[] = {
     BASIN__SHAPE_ROW,
     {"sampler", BASIN__OPTION_TEXT, AT(sampler), "langevin", 0, 0, NULL, NULL,
      "Sampler; its options below are by default those the model was trained with"},
+    {"json", BASIN__OPTION_FLAG, AT(json), NULL, 0, 0, NULL, NULL,
+     "Print one JSON object: energy, temperature and cost of the samples"},
 };
 
 typedef enum form { FORM_PNG, FORM_NPY, FORM_FOLDER, FORM_UNKNOWN } form;
@@ -187,8 +192,17 @@ static basin_status make_labels(const sample_options *options, const basin_energ
     return *out ? BASIN_OK : BASIN_ERROR_MEMORY;
 }
 
+/** What is told of the samples. */
+typedef struct summary {
+    double energy; /* mean */
+    basin_temperature temperature;
+    double evaluations; /* of the gradient, a sample */
+    double flops;       /* of them: 2 x multiply-adds of the direct convolutions and products */
+    double seconds;     /* on all threads, a sample */
+} summary;
+
 static basin_status run_chains(basin__command *command, basin_energy *energy, float *x,
-                               const int *labels, basin_temperature *temperature) {
+                               const int *labels, summary *all) {
     const sample_options *options = command->options;
     const basin__option_group *group = basin__command_group(command, "sampler");
     const char *trained = basin__energy_noted(energy, "sampler");
@@ -208,9 +222,17 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
     sampling.labels = labels;
     sampling.class_label = (int)options->class_label;
     sampling.noise_level = options->noise_level;
+    sampling.evaluations = &all->evaluations;
     basin_status status =
-        settings ? basin_sample(energy, &sampling, options->n, x, temperature)
+        settings ? basin__energy_ready(energy)
                  : basin__fail(command->context, BASIN_ERROR_MEMORY, "no memory for options");
+    const double start_s = basin__seconds();
+    if (status == BASIN_OK)
+        status = basin_sample(energy, &sampling, options->n, x, &all->temperature);
+    all->seconds = (basin__seconds() - start_s) / (double)options->n;
+    if (status == BASIN_OK)
+        all->flops =
+            all->evaluations * basin__plan_describe(basin__energy_chain_plan(energy)).flops;
     free(settings);
     return status;
 }
@@ -243,6 +265,37 @@ static basin_status check_out(const sample_options *options, const basin_energy 
                                "folder %s is not empty; --force writes into it", options->out);
     }
     return BASIN_OK;
+}
+
+/** The class of each sample, which --class may have given to all. */
+static basin_status write_labels(const sample_options *options, const basin_energy *energy,
+                                 const int *labels) {
+    int32_t *values = basin__alloc_array(energy->context, (size_t)options->n, sizeof *values);
+    if (!values)
+        return BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; i < options->n; i++)
+        values[i] = (int32_t)(labels ? labels[i] : options->class_label);
+    basin_status status =
+        basin__npy_write_ints(energy->context, options->labels_out, values, 1, &options->n);
+    basin__free(energy->context, values);
+    return status;
+}
+
+static basin_status check_labels(const sample_options *options, const basin_energy *energy,
+                                 const int *labels) {
+    if (!options->labels_out)
+        return BASIN_OK;
+    if (!labels && options->class_label < 0)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--labels-out %s: no class is asked for: give --class or --classes",
+                           options->labels_out);
+    if (!ends_with(options->labels_out, ".npy"))
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG, "--labels-out %s is no X.npy",
+                           options->labels_out);
+    if (strcmp(options->labels_out, options->out) == 0)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--labels-out %s is --out too: give it a file of its own", options->out);
+    return basin__file_check_writable(energy->context, options->labels_out);
 }
 
 static basin_status write_grid(const basin_energy *energy, const char *path, const float *x,
@@ -306,6 +359,33 @@ static basin_status write_samples(const sample_options *options, const basin_ene
     }
 }
 
+static void print_json(const basin__command *command, const summary *all) {
+    const sample_options *options = command->options;
+    printf("{\"out\": ");
+    basin__print_json_text(options->out);
+    printf(", \"count\": %lld, \"mean_energy\": ", (long long)options->n);
+    basin__print_json_number(all->energy);
+    printf(", \"temperature\": ");
+    basin__print_json_number(all->temperature.value);
+    printf(", \"temperature_is_exact\": %s, \"evaluations_per_sample\": ",
+           all->temperature.is_exact ? "true" : "false");
+    basin__print_json_number(all->evaluations);
+    printf(", \"flops_per_sample\": %.0f, \"time_s_per_sample\": %.6g, \"threads\": %d}\n",
+           all->flops, all->seconds, basin_context_thread_count(command->context));
+}
+
+static void print_text(const basin__command *command, const summary *all) {
+    const sample_options *options = command->options;
+    const int threads = basin_context_thread_count(command->context);
+    const bool is_large = all->flops >= 1e9;
+    fprintf(stderr, "%s: %lld samples, mean energy %.6g, temperature %.4g (%s)\n", options->out,
+            (long long)options->n, all->energy, all->temperature.value,
+            all->temperature.is_exact ? "exact" : "nominal");
+    fprintf(stderr, "a sample: %.6g evaluations of the gradient, %.4g %s, %.4g ms on %d thread%s\n",
+            all->evaluations, all->flops / (is_large ? 1e9 : 1e6), is_large ? "GFLOP" : "MFLOP",
+            1e3 * all->seconds, threads, threads == 1 ? "" : "s");
+}
+
 static basin_status sample(basin__command *command, basin_energy *energy) {
     const sample_options *options = command->options;
     basin_context *context = command->context;
@@ -313,29 +393,31 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
     size_t count = (size_t)options->n, size = (size_t)basin_shape_count(energy->shape);
     float *x = basin__alloc_array(context, count, size * sizeof(float));
     double *energies = basin__alloc_array(context, count, sizeof(double));
-    basin_temperature temperature = {0};
+    summary all = {0};
     int *labels = NULL;
     basin_status status = x && energies ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
         status = start(command, energy, x, &labels);
     if (status == BASIN_OK)
         status = make_labels(options, energy, &labels);
+    if (status == BASIN_OK)
+        status = check_labels(options, energy, labels);
     if (status == BASIN_OK && form_of(options->out) == FORM_FOLDER)
         status = basin__folder_create(context, options->out); /* now, not after hours of chains */
     if (status == BASIN_OK)
-        status = run_chains(command, energy, x, labels, &temperature);
+        status = run_chains(command, energy, x, labels, &all);
     if (status == BASIN_OK)
         status = basin_energy_evaluate(energy, options->n, x, energies, NULL);
     if (status == BASIN_OK)
         status = write_samples(options, energy, x);
-    if (status == BASIN_OK && !command->is_quiet) {
-        double mean = 0.0;
-        for (size_t i = 0; i < count; i++)
-            mean += energies[i] / (double)count;
-        fprintf(stderr, "%s: %lld samples, mean energy %.6g, temperature %.4g (%s)\n", options->out,
-                (long long)options->n, mean, temperature.value,
-                temperature.is_exact ? "exact" : "nominal");
-    }
+    if (status == BASIN_OK && options->labels_out)
+        status = write_labels(options, energy, labels);
+    for (size_t i = 0; status == BASIN_OK && i < count; i++)
+        all.energy += energies[i] / (double)count;
+    if (status == BASIN_OK && !command->is_quiet)
+        print_text(command, &all);
+    if (status == BASIN_OK && options->json)
+        print_json(command, &all);
     basin__free(context, x);
     basin__free(context, energies);
     basin__free(context, labels);
@@ -367,6 +449,8 @@ static const char *const examples[] = {
     "go on from the chains of the training",
     "basin sample --model runs/mnist --from photos/ --n 10 --out moved/",
     "start from given images",
+    "basin sample --model runs/flow --n 1000 --classes --out s.npy --labels-out s-labels.npy",
+    "a hundred of each of ten classes, and which is which, for basin eval --asked",
     NULL,
 };
 
@@ -376,7 +460,10 @@ const basin__verb basin__verb_sample = {
     .about =
         "Runs independent chains with the sampler, steps, noise and clipping that the model "
         "was trained with, but for the options given. Defaults shown for the sampler's options "
-        "are used where the model does not say how it was trained.",
+        "are used where the model does not say how it was trained.\n"
+        "Cost of a sample: evaluations of the gradient, twice as many under guidance, and up to a "
+        "chain's own end where steps are its own; their operations, counted as basin bench does; "
+        "and the time on all threads over the number of samples.",
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(sample_options),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * basin eval: its table, as text and as JSON.
+ * basin eval: its table, as text and as JSON, and what stands below.
  */
 #include "eval.h"
 #include "eval/frechet.h"
@@ -36,10 +36,7 @@ static void print_set(const char *role, const basin__eval_set *of) {
     putchar('\n');
 }
 
-void basin__eval_print_text(const basin__evaluation *all) {
-    print_set("samples", &all->samples);
-    print_set("data", &all->real);
-    print_set("train", &all->train);
+static void print_table(const basin__evaluation *all) {
     printf("\n%-36s  %20s  %20s\n", "", "samples", "real");
     for (int i = 0; i < all->row_count; i++) {
         const basin__eval_row *line = &all->rows[i];
@@ -59,7 +56,19 @@ void basin__eval_print_text(const basin__evaluation *all) {
                (long long)all->feature_count, all->options->features);
 }
 
-static json_t *json_number(double value) {
+void basin__eval_print_text(const basin__evaluation *all) {
+    print_set("samples", &all->samples);
+    print_set("data", &all->real);
+    print_set("train", &all->train);
+    if (all->row_count > 0)
+        print_table(all);
+    if (all->asked.labels)
+        basin__eval_asked_print(all);
+    if (all->flow.model)
+        basin__eval_flow_print(all);
+}
+
+json_t *basin__eval_json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
@@ -70,12 +79,12 @@ static json_t *json_set(const basin__eval_set *of) {
 }
 
 static json_t *json_row(const basin__eval_row *line) {
-    json_t *object = json_pack("{s:o, s:o}", "samples", json_number(line->samples), "real",
-                               json_number(line->real));
+    json_t *object = json_pack("{s:o, s:o}", "samples", basin__eval_json_number(line->samples),
+                               "real", basin__eval_json_number(line->real));
     if (isfinite(line->samples_error))
-        json_object_set_new(object, "samples_error", json_number(line->samples_error));
+        json_object_set_new(object, "samples_error", basin__eval_json_number(line->samples_error));
     if (isfinite(line->real_error))
-        json_object_set_new(object, "real_error", json_number(line->real_error));
+        json_object_set_new(object, "real_error", basin__eval_json_number(line->real_error));
     return object;
 }
 
@@ -105,6 +114,10 @@ basin_status basin__eval_print_json(const basin__evaluation *all) {
                                       "count", (json_int_t)all->feature_count));
     if (all->calibration.count > 0)
         json_object_set_new(object, "calibration_bins", json_bins(&all->calibration));
+    if (all->asked.labels)
+        json_object_set_new(object, "asked", basin__eval_asked_json(all));
+    if (all->flow.model)
+        json_object_set_new(object, "likelihood", basin__eval_flow_json(all));
     char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
     if (!text)

@@ -109,11 +109,154 @@ expect 0 "with-photos/a.npy:valid" basin eval --samples with-photos/a.npy:valid 
 check "few examples of another set are enough" timeout 60 \
     basin data wreck-other-set:strokes --count 1 --seed 16
 
+# asked classes: of the data themselves by their labels, as many agree as in the data
+array() { # array FILE NUMBER…: whole numbers
+    file=$1
+    shift
+    { printf '\223NUMPY\001\000\166\000%-117s\n' \
+        "{'descr': '|u1', 'fortran_order': False, 'shape': ($#,), }"
+    for i in "$@"; do printf "\\$(printf %03o "$i")"; done; } >"$file"
+}
+labels=$(basin score --model run --data strokes --count 40 --quiet | awk -F, 'NR > 1 { print $2 }')
+array labels.npy $labels
+array others.npy $(for i in $labels; do echo $(((i + 1) % 10)); done)
+number() { tr -d '\n' <v.json | sed -n "s/.*\"$1\": \([^,} ]*\).*/\1/p"; }
+asked() { # asked FILE: "SAMPLES REAL", the shares over all
+    basin eval --samples strokes:test --data strokes --features none --classifier reader10 \
+        --count 40 --asked "$1" --json | tr -d '\n ' >v.json
+    sed -n 's/.*"all":{"samples":{[^}]*"likeliest":\([^,]*\),[^}]*},"real":{[^}]*"likeliest":\([^,]*\),.*/\1 \2/p' v.json
+}
+accuracy() { sed -n 's/.*"accuracy":{"samples":null,"real":\([^,}]*\)}.*/\1/p' v.json; }
+check "labels of the data agree as often as the classifier is right" sh -c '[ "$1" = "$2 $2" ]' - \
+    "$(asked labels.npy)" "$(asked labels.npy >/dev/null && accuracy)"
+check "other labels agree with what is left" awk -v a="$(asked labels.npy)" -v b="$(asked others.npy)" \
+    'BEGIN { split(a, x); split(b, y); exit !(x[1] > 0 && y[1] + x[1] <= 1 && y[2] == x[2]) }'
+expect 0 "all, and above 0.5" basin eval --samples strokes:test --data strokes --count 30 \
+    --features none --classifier reader10 --asked labels.npy
+expect 0 "of 40 " basin eval --samples a.npy --data strokes --features none --classifier reader11 --asked 3
+check "a model of classes is trained" basin train --data strokes --data-count 40 --image-size 16 \
+    --network unet --channels 4,4 --embedding 4 --classes 10 --objective diffusion --updates 2 \
+    --batch 8 --sample-every 0 --out classes --quiet
+check "and drawn from" basin sample --model classes --n 20 --classes --sampler ode --levels 3 \
+    --out c.npy --labels-out c-labels.npy
+expect 0 "asked class is likeliest" basin eval --samples c.npy --black 0 --white 1 --data strokes \
+    --features none --classifier reader10 --asked c-labels.npy
+array some.npy 1 2 3
+array far.npy $(seq 40)
+expect 2 "has 3 classes, and a.npy:all-train 40 samples" basin eval --samples a.npy --data strokes \
+    --features none --classifier reader10 --asked some.npy
+expect 2 "sample 9 is asked for class 10, and there are 10 classes" basin eval --samples a.npy \
+    --data strokes --features none --classifier reader10 --asked far.npy
+expect 2 "class 10, and there are 10 classes" basin eval --samples a.npy --data strokes \
+    --features none --classifier reader10 --asked 10
+expect 2 "has 4 dimensions" basin eval --samples a.npy --data strokes --features none \
+    --classifier reader10 --asked a.npy
+expect 1 "none.npy" basin eval --samples a.npy --data strokes --features none \
+    --classifier reader10 --asked none.npy
+expect 2 "--asked needs --classifier" basin eval --samples a.npy --data strokes --asked 1
+expect 2 "--asked is for --samples" basin eval --data strokes --classifier reader10 --asked 1
+
+# The flow's likelihood. A fresh network of the form inner is the Gaussian N(0, s^2 + sigma^2) at each
+# level, so the flow is known: see tests/test_likelihood.c. Dequantised by u, x is x + w u.
+gaussian() { # gaussian OUT OPTION…
+    out=$1
+    shift
+    basin train --data strokes --data-count 20 --image-size 8 --network unet --channels 4,4 \
+        --embedding 4 --energy-form inner --data-std 0.5 --objective diffusion --noise-low 0.1 \
+        --noise-high 5 --updates 1 --learning-rate 0 --batch 4 --sample-every 0 --out "$out" \
+        --quiet "$@"
+}
+check "a Gaussian at every level is made" gaussian normal
+pixels levels.npy $zero $one '\315\314\114\076' $one
+basin eval --likelihood --model normal --data levels.npy --repeats 8 --json >v.json
+known() { # known LOW HIGH: of a model of values from LOW to HIGH
+    awk -v low="$1" -v high="$2" -v got="$(number bits_per_dimension)" \
+        -v error="$(number bits_per_dimension_error)" \
+        -v draws="$(number bits_per_dimension_error_of_draws)" '
+    BEGIN {
+        a = 0.25 + 0.01; b = 0.25 + 25; w = (high - low) / 255; pi = 3.14159265358979
+        split("0 1 0.2 1", x, " ")
+        for (i = 1; i <= 4; i++) {
+            from = sqrt(b / a) * (low + (high - low) * x[i])
+            square += ((from - (low + high) / 2) ^ 2 + b / a * w * w / 12) / 4
+        }
+        nats = -0.5 * (square / 25 + log(2 * pi * 25)) + 0.5 * log(b / a) + log(w)
+        off = got + nats / log(2)
+        if (got == "" || error <= 0 || error > 1e-3 || draws <= 0 || draws > 1e-3) exit 1
+        exit !(off * off < (5 * error + 1e-4) ^ 2)
+    }'
+}
+check "its bits per dimension are known" known 0 1
+check "nothing was rounded" test "$(number is_rounded)" = false
+basin eval --likelihood --model normal --data levels.npy --bits 0 --exact-trace --json >w.json
+check "without levels it is a density" awk -v density="$(sed -n 's/.*"log_likelihood": \([^,]*\).*/\1/p' w.json)" \
+    -v level="$(number log_likelihood)" \
+    'BEGIN { off = density - 64 * log(255) - level; exit !(density != "" && off * off < 0.1 ^ 2) }'
+check "a Gaussian of values from -1 to 1 is made" gaussian signed --range=-1,1
+basin eval --likelihood --model signed --data levels.npy --repeats 8 --json >v.json
+check "and its bits are known too" known -1 1
+expect 0 "to which values were rounded" basin eval --likelihood --model normal --data unit.npy --bits 8
+expect 0 "of 5-bit levels with uniform noise" basin eval --likelihood --model normal --data strokes \
+    --count 4 --bits 5 --tolerance-absolute 1e-3 --tolerance-relative 1e-3
+expect 0 "bits per dimension needs about" basin eval --likelihood --model normal --data strokes \
+    --count 4 --error-wanted 1e-6 --tolerance-absolute 1e-3 --tolerance-relative 1e-3
+check "one likelihood for any number of threads" sh -ec '
+    for threads in 1 3; do
+        basin eval --likelihood --model normal --data strokes --count 5 --threads $threads --json >$threads.json
+    done; cmp 1.json 3.json'
+
+# of points, whose density is known
+check "points at noise levels are learnt" basin train --data two-moons --network mlp --hidden 16 \
+    --noise-conditional --objective diffusion --noise-low 0.3 --noise-high 5 --updates 200 --batch 64 \
+    --sample-every 0 --out moons --quiet
+flow() { basin eval --likelihood --model moons --data two-moons --count 100 --json "$@" >v.json; }
+flow --exact-trace
+exact=$(number log_likelihood)
+check "what is known is put beside it" awk -v p="$(number exact_log_density)" -v q="$exact" -v kl="$(number kl)" \
+    -v density="$(basin density --model moons --data two-moons --count 100 --noise-std 0 --json)" '
+    function of(key) { match(density, "\"" key "\": [^,}]*"); s = substr(density, RSTART, RLENGTH); sub(/.*: /, "", s); return s }
+    BEGIN {
+        off = p - q - kl; away = p - of("log_likelihood") - of("kl")
+        exit !(p != "" && kl > 0 && off * off < 1e-12 && away * away < 1e-8)
+    }'
+basin eval --likelihood --model moons --data two-moons --count 1 --exact-trace --json >w.json
+check "of one example mean, median and least are one" awk -v n="$(sed -n 's/.*"log_likelihood[a-z_]*": \([^,]*\).*/\1/p' w.json | sort -u | grep -vc null)" \
+    'BEGIN { exit n != 1 }'
+check "one example has no error" grep -q '"log_likelihood_error": null' w.json
+check "the median is above the least" awk -v median="$(number log_likelihood_median)" \
+    -v least="$(number log_likelihood_least)" -v mean="$exact" \
+    'BEGIN { exit !(least != "" && least < median && least < mean) }'
+check "an exact trace draws nothing" test "$(number repeats)" = 1
+flow --repeats 16
+check "random directions are right in the mean" awk -v got="$(number log_likelihood)" -v exact="$exact" \
+    -v draws="$(number log_likelihood_error_of_draws)" \
+    'BEGIN { exit !(draws > 0 && (got - exact) ^ 2 < (5 * draws + 1e-4) ^ 2) }'
+check "points have no bits" test -z "$(number bits_per_dimension)"
+expect 0 "KL(data|flow), nat" basin eval --likelihood --model moons --data two-moons --count 20
+expect 2 "--bits 8: two-moons:test holds points" basin eval --likelihood --model moons \
+    --data two-moons --bits 8
+expect 2 "would be the same" basin eval --likelihood --model moons --data two-moons --count 5 \
+    --exact-trace --repeats 2
+expect 2 "--likelihood needs --model" basin eval --likelihood --data two-moons
+expect 2 "--model is for --likelihood" basin eval --data strokes --classifier reader10 --model moons
+expect 2 "--repeats is for --likelihood" basin eval --data strokes --classifier reader10 --repeats 2
+expect 2 "the model takes none" basin eval --likelihood --model run --data strokes --count 5
+expect 2 "the model takes no class" basin eval --likelihood --model moons --data two-moons --given-class
+expect 2 "a.npy:all-train has no labels" basin eval --likelihood --model classes --data a.npy \
+    --given-class
+expect 1 "the model takes" basin eval --likelihood --model moons --data levels.npy
+expect 1 "none" basin eval --likelihood --model none --data two-moons
+expect 2 "must be lower" basin eval --likelihood --model moons --data two-moons --count 5 --sigma-min 9
+expect 3 "evaluations_max" basin eval --likelihood --model moons --data two-moons --count 5 \
+    --evaluations-max 16
+expect 0 "log-probability" basin eval --likelihood --model classes --data strokes --count 3 --given-class \
+    --tolerance-absolute 1e-2 --tolerance-relative 1e-2
+
 # mistakes
 expect 2 "--features is for --samples" basin eval --data strokes --classifier reader10 --features random
 expect 2 "are for images" basin eval --samples two-moons --data two-moons --count 50 --black -4
 expect 2 "--data is missing" basin eval
-expect 2 "--samples or --classifier is missing" basin eval --data strokes
+expect 2 "--samples, --classifier or --likelihood is missing" basin eval --data strokes
 expect 2 "--train is for --samples" basin eval --data strokes --train strokes --classifier reader10
 expect 2 "--picture needs --train" basin eval --samples a.npy --data strokes --picture x.png
 expect 2 "--reliability needs --classifier" basin eval --samples a.npy --data strokes \

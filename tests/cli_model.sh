@@ -76,6 +76,23 @@ check "a class of its own for each sample, and one for all" sh -c '
     sample() { basin sample --model flow --n 11 --sampler ode --levels 4 --guidance 2 --out "$@"; }
     sample a.npy --classes && sample b.npy --class 3 && sample c.npy --class 0 &&
         tail -c 1024 a.npy >a && tail -c 1024 c.npy | cmp a - && ! cmp -s b.npy c.npy'
+check "the class of each sample is written" sh -c '
+    labels() { basin sample --model flow --sampler ode --levels 2 --out a.npy --labels-out l.npy --quiet "$@" &&
+        tail -c +129 l.npy | od -An -v -td4 | tr -s " \n" " "; }
+    [ "$(labels --n 12 --classes)" = " 0 1 2 3 4 5 6 7 8 9 0 1 " ] &&
+        [ "$(labels --n 2 --class 7)" = " 7 7 " ]'
+expect 0 "a sample: 7 evaluations of the gradient, " basin sample --model flow --n 2 --sampler ode --levels 4
+expect 0 "a sample: 14 evaluations of the gradient, " basin sample --model flow --n 2 --sampler ode \
+    --levels 4 --class 1 --guidance 1
+check "what a sample cost is a number too" sh -c '
+    flops=$(basin info flow --json | sed -n "s/.*\"flops_per_step\": \([0-9]*\).*/\1/p")
+    basin sample --model flow --n 2 --sampler ode --levels 4 --json --quiet >cost.json &&
+        grep -q "\"evaluations_per_sample\": 7, \"flops_per_sample\": $((7 * flops)), \"time_s_per_sample\": [0-9.e-]*, " cost.json'
+expect 2 "no class is asked for" basin sample --model flow --n 2 --labels-out l.npy
+expect 2 "no class is asked for" basin sample --model "$run" --n 2 --labels-out l.npy
+expect 2 "is no X.npy" basin sample --model flow --n 2 --classes --labels-out l.txt
+expect 2 "is --out too" basin sample --model flow --n 2 --classes --out l.npy --labels-out l.npy
+expect 1 "no/l.npy" basin sample --model flow --n 2 --classes --labels-out no/l.npy
 expect 0 "8 samples, mean energy" basin sample --model flow --n 8 --sampler mala --noise-level 0.5
 expect 2 "no class is given" basin sample --model flow --sampler ode --guidance 1
 expect 2 "contradict each other" basin sample --model flow --class 1 --classes

@@ -340,6 +340,27 @@ static void legibility_by_hand(void **state) {
                  "at most one output beside the classes");
 }
 
+static void agreement_by_hand(void **state) {
+    (void)state;
+    const float p[] = {
+        0.8f, 0.1f, 0.1f, /* asked for 0: legible */
+        0.4f, 0.3f, 0.3f, /* for 0: likeliest, not legible */
+        0.3f, 0.1f, 0.6f, /* for 0: none of these is likelier */
+        0.9f, 0.1f, 0.0f, /* for 1: not at all */
+        0.1f, 0.5f, 0.4f, /* for 1: 0.5 is not above 0.5 */
+        0.9f, 0.1f, 0.0f, /* for none */
+        0.0f, 0.0f, 1.0f, /* for what is no class */
+    };
+    const int asked[] = {0, 0, 0, 1, 1, -1, 2};
+    basin__agreement by_class[2] = {{7, 7, 7}, {7, 7, 7}};
+    const basin__agreement all = basin__agreement_of(7, 3, 2, p, asked, by_class);
+    const basin__agreement wanted[] = {{3, 2, 1}, {2, 1, 0}, {5, 3, 1}};
+    assert_memory_equal(by_class, wanted, sizeof by_class);
+    assert_memory_equal(&all, &wanted[2], sizeof all);
+    const basin__agreement none = basin__agreement_of(0, 3, 2, p, asked, by_class);
+    assert_true(none.count == 0 && by_class[0].count == 0);
+}
+
 /* ---- scales and features ------------------------------------------------------------------- */
 
 static basin_data *wrap(basin_context *context, int64_t count, int side, const float *x) {
@@ -602,6 +623,7 @@ int main(void) {
         cmocka_unit_test(prdc_is_its_definition),
         cmocka_unit_test(calibration_by_hand),
         cmocka_unit_test(legibility_by_hand),
+        cmocka_unit_test(agreement_by_hand),
         cmocka_unit_test(images_come_to_one_scale),
         cmocka_unit_test(scaled_samples_reach_a_classifier),
         cmocka_unit_test(features_of_random_convolutions),

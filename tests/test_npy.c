@@ -237,6 +237,22 @@ static void test_the_header_is_numpys(void **state) {
     assert_memory_equal(raw + 10, wanted, 118);
 }
 
+static void test_whole_numbers(void **state) {
+    const io_fixture *f = *state;
+    const int32_t values[3] = {-1, 0, 70000};
+    unsigned char raw[256];
+    basin__npy back;
+    assert_int_equal(basin__npy_write_ints(f->context, f->path, values, 1, (const int64_t[]){3}),
+                     BASIN_OK);
+    assert_int_equal(io_get(f->path, raw, sizeof(raw)), 128 + 12);
+    assert_memory_equal(raw + 10, "{'descr': '<i4', ", 17);
+    assert_memory_equal(raw + 128, values, 12);
+    assert_int_equal(basin__npy_read(f->context, f->path, &back), BASIN_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal((int)back.values[i], values[i]);
+    basin__npy_reset(f->context, &back);
+}
+
 static void test_writing_refuses(void **state) {
     const io_fixture *f = *state;
     static const int64_t large[9] = {INT64_MAX, INT64_MAX, 1, 1, 1, 1, 1, 1, 1}, less[1] = {-1};
@@ -271,6 +287,7 @@ int main(void) {
         TEST(test_cuts_and_changed_bytes),
         TEST(test_round_trip),
         TEST(test_the_header_is_numpys),
+        TEST(test_whole_numbers),
         TEST(test_writing_refuses),
         TEST(test_failing_allocations),
     };

@@ -642,6 +642,7 @@ static void test_threads_change_nothing(void **state) {
     (void)state;
     for (size_t k = 0; k < BASIN_COUNT(every_sampler); k++) {
         float *first = NULL;
+        double evaluations = 0, first_evaluations = 0;
         for (int threads = 1; threads <= 3; threads += 2) {
             basin_context *context = make_context(threads);
             basin_energy *energy = make_network(context);
@@ -657,10 +658,14 @@ static void test_threads_change_nothing(void **state) {
             options.settings = every_sampler[k][1];
             options.seed = 11;
             options.labels = labels;
+            options.evaluations = &evaluations;
             assert_int_equal(basin_sample(energy, &options, n, x, NULL), BASIN_OK);
             if (first == NULL) {
                 first = x;
+                first_evaluations = evaluations;
+                assert_true(evaluations > 1);
             } else {
+                assert_true(fabs(evaluations - first_evaluations) <= 0);
                 assert_memory_equal(first, x, (size_t)n * 3 * sizeof *x);
                 assert_int_equal(basin_sample(energy, &options, 7, x, NULL), BASIN_OK);
                 assert_memory_equal(first, x, 7 * 3 * sizeof *x);
@@ -671,6 +676,100 @@ static void test_threads_change_nothing(void **state) {
             basin_context_destroy(context);
         }
         free(first);
+    }
+}
+
+/* ---- cost ---- */
+
+typedef struct counted {
+    mixture of;
+    int64_t points; /* whose gradient was asked for; one thread counts */
+} counted;
+
+static void count_energies(void *user, int64_t n, const basin__points *points, double *energies,
+                           float *gradient) {
+    counted *all = user;
+    all->points += gradient != NULL ? n : 0;
+    mixture_energies(&all->of, n, points, energies, gradient);
+}
+
+/** Evaluations a chain, and in `points` those that were made in all. */
+static double cost_of(const char *sampler, const char *settings, int64_t n, float *x,
+                      int64_t *points) {
+    counted all = {.of = two_parts};
+    basin_context *context = make_context(1);
+    basin_energy *energy;
+    assert_int_equal(basin__energy_from_points_callback(
+                         context, basin_shape_vector(all.of.size),
+                         (basin__condition){.noise_level = true, .class_count = all.of.count},
+                         count_energies, &all, &energy),
+                     BASIN_OK);
+    double evaluations = -1;
+    basin_sample_options options;
+    basin_sample_options_init(&options);
+    options.sampler = sampler;
+    options.settings = settings;
+    options.is_started = true;
+    options.class_label = 1;
+    options.evaluations = &evaluations;
+    assert_int_equal(basin_sample(energy, &options, n, x, NULL), BASIN_OK);
+    *points = all.points;
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+    return evaluations;
+}
+
+/* What is told is what was evaluated, and what each sampler's formula says. */
+static void test_cost(void **state) {
+    (void)state;
+    static const struct {
+        const char *sampler, *settings;
+        int wanted;
+    } cases[] = {
+        {"langevin", "{\"n_steps\": 7}", 7},
+        {"langevin", "{\"n_steps\": 0}", 0},
+        {"mala", "{\"n_steps\": 4}", 5},
+        {"hmc", "{\"n_steps\": 3, \"leapfrog_steps\": 2}", 7},
+        {"ode", "{\"levels\": 5}", 9},
+        {"ode", "{\"levels\": 5, \"guidance\": 1}", 18},
+        {"ode", "{\"levels\": 5, \"method\": \"euler\"}", 5},
+        {"ddim", "{\"levels\": 4}", 4},
+        {"annealed-langevin", "{\"levels\": 2, \"level_steps\": 3}", 7},
+        {"predictor-corrector",
+         "{\"levels\": 3, \"corrector\": \"hmc\", \"corrector_steps\": 2, \"leapfrog_steps\": 2}",
+         2 * (1 + 2 * 2 + 1) + 1},
+    };
+    enum { N = 5 };
+    int64_t points;
+    for (size_t k = 0; k < BASIN_COUNT(cases); k++) {
+        float x[N] = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f};
+        const double got = cost_of(cases[k].sampler, cases[k].settings, N, x, &points);
+        assert_true(fabs(got - cases[k].wanted) < 1e-12);
+        assert_int_equal(points, N * cases[k].wanted);
+    }
+}
+
+/* A chain with steps of its own costs what it costs alone, whatever is beside it. */
+static void test_adaptive_cost(void **state) {
+    (void)state;
+    enum { N = 3 };
+    for (int is_guided = 0; is_guided < 2; is_guided++) {
+        const char *settings =
+            is_guided ? "{\"method\": \"rk45\", \"guidance\": 1}" : "{\"method\": \"rk45\"}";
+        const float starts[N] = {-90, 0.01f, 30};
+        float x[N];
+        double alone = 0;
+        int64_t points;
+        for (int i = 0; i < N; i++) {
+            x[0] = starts[i];
+            const double got = cost_of("ode", settings, 1, x, &points);
+            assert_true(fabs(got - (double)points) < 1e-12);
+            alone += got;
+        }
+        memcpy(x, starts, sizeof x);
+        const double together = cost_of("ode", settings, N, x, &points);
+        assert_true(fabs(N * together - alone) < 1e-9);
+        assert_true((double)points > alone); /* they are not equally long */
     }
 }
 
@@ -723,6 +822,8 @@ int main(void) {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_trained_levels),
         cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_adaptive_cost),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,9 @@ typedef struct basin_sample_options {
     /** Out, where not NULL: the share of proposed moves that were accepted, by samplers that may
         reject; else NaN. */
     double *acceptance;
+    /** Out, where not NULL: how often ∇ₓE was evaluated for a chain, in the mean over chains. Under
+        guidance each counts twice; a chain with steps of its own counts up to its end. */
+    double *evaluations;
 } basin_sample_options;
 
 BASIN_API void basin_sample_options_init(basin_sample_options *options);

@@ -137,3 +137,26 @@ basin_status basin__legibility_of(basin_context *context, int64_t count, int out
     basin__free(context, predicted);
     return BASIN_OK;
 }
+
+basin__agreement basin__agreement_of(int64_t count, int outputs, int classes,
+                                     const float *probabilities, const int *asked,
+                                     basin__agreement *by_class) {
+    basin__agreement all = {0};
+    for (int c = 0; c < classes; c++)
+        by_class[c] = all;
+    for (int64_t i = 0; i < count; i++) {
+        const float *row = probabilities + i * outputs;
+        if (asked[i] < 0 || asked[i] >= classes)
+            continue;
+        basin__agreement *of = &by_class[asked[i]];
+        of->count++;
+        of->likeliest += basin__largest_of(outputs, row) == asked[i];
+        of->legible += (double)row[asked[i]] > LEGIBLE_MIN;
+    }
+    for (int c = 0; c < classes; c++) {
+        all.count += by_class[c].count;
+        all.likeliest += by_class[c].likeliest;
+        all.legible += by_class[c].legible;
+    }
+    return all;
+}

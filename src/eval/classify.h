@@ -60,6 +60,21 @@ basin_status basin__legibility_of(basin_context *context, int64_t count, int out
                                   const float *probabilities, const double *reference,
                                   basin__legibility *out);
 
+/** Of examples that a class was asked for. */
+typedef struct basin__agreement {
+    int64_t count;
+    int64_t likeliest; /* of which the asked class is the likeliest output */
+    int64_t legible;   /* of which it has a probability above 0.5 */
+} basin__agreement;
+
+/**
+ * Of probabilities [count, outputs] and asked [count], each of the classes [0, classes): by_class
+ * [classes], and the sum of all. Examples asked for none of these classes count nowhere.
+ */
+basin__agreement basin__agreement_of(int64_t count, int outputs, int classes,
+                                     const float *probabilities, const int *asked,
+                                     basin__agreement *by_class);
+
 /* ---- calibration ---- */
 
 #define BASIN__CALIBRATION_BINS 15

@@ -345,11 +345,12 @@ void basin__npy_reset(basin_context *context, basin__npy *array) {
 /* ---- writing ---- */
 
 /** Magic, version 1.0, header, padding: a multiple of 64 bytes in all. */
-static size_t print_header(unsigned char header[6 * HEADER_STEP], int rank, const int64_t *dim) {
+static size_t print_header(unsigned char header[6 * HEADER_STEP], const char *descr, int rank,
+                           const int64_t *dim) {
     char text[6 * HEADER_STEP];
     const size_t before = MAGIC_BYTES + 4; /* version, length */
-    size_t used =
-        (size_t)snprintf(text, sizeof(text), "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+    size_t used = (size_t)snprintf(text, sizeof(text),
+                                   "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (int i = 0; i < rank; i++)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%lld%s", (long long)dim[i],
                                  i + 1 < rank ? ", " : (rank == 1 ? "," : ""));
@@ -363,8 +364,9 @@ static size_t print_header(unsigned char header[6 * HEADER_STEP], int rank, cons
     return whole;
 }
 
-basin_status basin__npy_write(basin_context *context, const char *path, const float *values,
-                              int rank, const int64_t *dim) {
+/** Elements of four bytes. */
+static basin_status write_array(basin_context *context, const char *path, const char *descr,
+                                const void *values, int rank, const int64_t *dim) {
     unsigned char header[6 * HEADER_STEP];
     basin__npy array = {.rank = rank};
     basin__writer *writer;
@@ -379,15 +381,25 @@ basin_status basin__npy_write(basin_context *context, const char *path, const fl
                                (long long)dim[i]);
         array.dim[i] = dim[i];
     }
-    if (!count_elements(&array, sizeof(float), &count))
+    if (!count_elements(&array, 4, &count))
         return basin__fail(context, BASIN_ERROR_ARGUMENT,
                            "'%s' cannot be written: its size is past what can be addressed", path);
     BASIN_TRY(basin__writer_open(context, path, &writer));
-    basin_status status = basin__writer_put(writer, header, print_header(header, rank, dim));
+    basin_status status = basin__writer_put(writer, header, print_header(header, descr, rank, dim));
     if (status == BASIN_OK)
-        status = basin__writer_put(writer, values, count * sizeof(float));
+        status = basin__writer_put(writer, values, 4 * count);
     if (status == BASIN_OK)
         return basin__writer_commit(writer);
     basin__writer_abort(writer);
     return status;
+}
+
+basin_status basin__npy_write(basin_context *context, const char *path, const float *values,
+                              int rank, const int64_t *dim) {
+    return write_array(context, path, "<f4", values, rank, dim);
+}
+
+basin_status basin__npy_write_ints(basin_context *context, const char *path, const int32_t *values,
+                                   int rank, const int64_t *dim) {
+    return write_array(context, path, "<i4", values, rank, dim);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NumPy's .npy format, versions 1 to 3: little-endian f4, f8, u1, i4, i8, C order in; f4 out.
+ * NumPy's .npy format, versions 1 to 3: little-endian f4, f8, u1, i4, i8, C order in; f4, i4 out.
  */
 #ifndef BASIN_IO_NPY_H
 #define BASIN_IO_NPY_H
@@ -31,5 +31,8 @@ void basin__npy_reset(basin_context *context, basin__npy *array);
  * dimension. */
 basin_status basin__npy_write(basin_context *context, const char *path, const float *values,
                               int rank, const int64_t *dim);
+/** The same of i4. */
+basin_status basin__npy_write_ints(basin_context *context, const char *path, const int32_t *values,
+                                   int rank, const int64_t *dim);
 
 #endif

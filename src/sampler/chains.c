@@ -10,7 +10,7 @@
 /** How a tile ended. */
 typedef struct outcome {
     bool is_diverged, is_unfinished;
-    int64_t proposed, accepted;
+    int64_t evaluations, proposed, accepted;
 } outcome;
 
 typedef struct chains {
@@ -66,8 +66,8 @@ static void run_tile(void *user, int64_t index, int worker) {
         .tail = tail_from(all->run, first, all->size),
     };
     all->run->sampler->run(all->run->options, all->kernels, all->run->energy, &tile);
-    all->outcomes[index] =
-        (outcome){tile.is_diverged, tile.is_unfinished, tile.proposed, tile.accepted};
+    all->outcomes[index] = (outcome){tile.is_diverged, tile.is_unfinished, tile.evaluations,
+                                     tile.proposed, tile.accepted};
 }
 
 static void free_chains(basin_context *context, chains *all) {
@@ -133,10 +133,23 @@ static basin_status judge(basin_context *context, const chains *all) {
     return BASIN_OK;
 }
 
+static void count_up(basin__chain_run *run, const chains *all) {
+    int64_t evaluations = 0, proposed = 0, accepted = 0;
+    for (int64_t i = 0; i < all->tiles; i++) {
+        evaluations += all->outcomes[i].evaluations;
+        proposed += all->outcomes[i].proposed;
+        accepted += all->outcomes[i].accepted;
+    }
+    run->evaluations = (double)evaluations / (double)all->n;
+    if (proposed > 0)
+        run->acceptance = (double)accepted / (double)proposed;
+}
+
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
     basin_context *context = run->energy->context;
     run->gradient_norm = 0;
     run->acceptance = (double)NAN;
+    run->evaluations = 0;
     if (n < 1)
         return BASIN_OK;
     BASIN_TRY(basin__energy_ready(run->energy));
@@ -154,13 +167,7 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
             norm_sum += all.norms[i];
         int64_t steps = run->sampler->steps(run->options);
         run->gradient_norm = steps > 0 ? norm_sum / ((double)steps * (double)n) : 0;
-        int64_t proposed = 0, accepted = 0;
-        for (int64_t i = 0; i < all.tiles; i++) {
-            proposed += all.outcomes[i].proposed;
-            accepted += all.outcomes[i].accepted;
-        }
-        if (proposed > 0)
-            run->acceptance = (double)accepted / (double)proposed;
+        count_up(run, &all);
         status = judge(context, &all);
     }
     free_chains(context, &all);

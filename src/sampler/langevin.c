@@ -213,6 +213,7 @@ static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
         const basin__points points = {.x = tile->x, .label = tile->labels};
         basin__energy_step_tile(energy, tile->worker, tile->n, &points, tile->energies,
                                 tile->gradient);
+        tile->evaluations += tile->n;
         descend_all(options, kernels, tile);
         if (!options->noise_before && !tile->is_diverged)
             add_noise(options, kernels, tile, step);

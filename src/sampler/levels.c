@@ -83,6 +83,8 @@ static bool is_guided(const basin__levels *levels) {
     return levels->guidance < 0 || levels->guidance > 0;
 }
 
+int basin__level_cost(const basin__levels *levels) { return is_guided(levels) ? 2 : 1; }
+
 basin__chain_start basin__levels_start(const void *options) {
     const basin__levels *levels = options;
     return (basin__chain_start){.is_normal = true, .std = levels->sigma_max};
@@ -121,6 +123,7 @@ static void guide(const basin__levels *levels, const basin__cpu_kernels *kernels
     points.label = tile->no_labels;
     basin__energy_step_tile(energy, tile->worker, tile->n, &points, tile->spare_energies,
                             tile->noise);
+    tile->evaluations += tile->n;
     /* g + w (g − none): g <- g − w/(1 + w) none would divide by zero at w = −1 */
     kernels->axpy(tile->noise, -1, tile->gradient, tile->n * tile->size);
     kernels->axpy(tile->gradient, -(float)weight, tile->noise, tile->n * tile->size);
@@ -141,6 +144,7 @@ void basin__level_evaluate(const basin__levels *levels, const basin__cpu_kernels
     for (int i = 0; sigma > 0 && i < tile->n; i++)
         tile->noise_levels[i] = (float)sigma;
     basin__energy_step_tile(energy, tile->worker, tile->n, &points, tile->energies, tile->gradient);
+    tile->evaluations += tile->n;
     if (levels != NULL && is_guided(levels))
         guide(levels, kernels, energy, tile, points);
     for (int i = 0; i < tile->n; i++) {

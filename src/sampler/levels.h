@@ -78,6 +78,8 @@ bool basin__level_gradient(const basin__levels *levels, const basin__cpu_kernels
 /** Tweedie's step to level 0: x <- D(x, σ) = x − σ² ∇E; then the box. False as above. */
 bool basin__level_denoise(const basin__levels *levels, const basin__cpu_kernels *kernels,
                           basin_energy *energy, basin__chain_tile *tile, double sigma);
+/** How often an evaluation at a level evaluates the energy: twice under guidance. */
+int basin__level_cost(const basin__levels *levels);
 /** Keep the samples in the box, if that is wanted. */
 void basin__level_box(const basin__levels *levels, const basin__cpu_kernels *kernels,
                       basin__chain_tile *tile);

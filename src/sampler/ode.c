@@ -120,7 +120,8 @@ typedef struct flow {
     const basin__cpu_kernels *kernels;
     basin_energy *energy;
     basin__chain_tile *tile;
-    double *norms; /* mean over a chain's evaluations of |dE/dx| */
+    double *norms;       /* mean over a chain's evaluations of |dE/dx| */
+    int64_t evaluations; /* sum over the chains of those up to their ends */
 } flow;
 
 /** dx/dσ = σ ∇E(x, σ) */
@@ -141,8 +142,9 @@ static bool derive(void *user, const float *x, const double *sigma, float *slope
 }
 
 static void arrive(void *user, int chain, int64_t evaluations) {
-    const flow *of = user;
+    flow *of = user;
     of->norms[chain] = of->tile->gradient_norms[chain] / (double)evaluations;
+    of->evaluations += evaluations;
 }
 
 static void walk_adaptively(const ode_options *options, const basin__cpu_kernels *kernels,
@@ -170,6 +172,8 @@ static void walk_adaptively(const ode_options *options, const basin__cpu_kernels
     tile->is_unfinished = end == BASIN__ADAPTIVE_UNFINISHED;
     if (end != BASIN__ADAPTIVE_DONE)
         return;
+    /* not those beside chains that take longer, or it would depend on the tile */
+    tile->evaluations = basin__level_cost(&options->levels) * of.evaluations;
     basin__level_denoise(&options->levels, kernels, energy, tile, options->levels.sigma_min);
     for (int i = 0; i < tile->n; i++) /* as if it had taken all evaluations */
         tile->gradient_norms[i] = of.norms[i] * (double)options->evaluations_max;

@@ -220,6 +220,8 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
         status = run_chains(energy, &options, &run, n, x);
         if (options.acceptance != NULL)
             *options.acceptance = run.acceptance;
+        if (options.evaluations != NULL)
+            *options.evaluations = run.evaluations;
         if (temperature != NULL)
             *temperature = sampler->temperature(group.values);
     }

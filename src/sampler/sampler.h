@@ -43,6 +43,7 @@ typedef struct basin__chain_tile {
     int worker;
     basin__chain_tail tail;     /* of the tile's chains; of samplers that have step() */
     double *gradient_norms;     /* [n]; the sampler adds each step's |dE/dx| */
+    int64_t evaluations;        /* of the gradient, over all chains */
     int64_t proposed, accepted; /* moves, over all chains, of samplers that may reject */
     bool is_diverged;           /* the sampler found a value that is not finite */
     bool is_unfinished;         /* the sampler's bound on evaluations was reached before the end */
@@ -132,6 +133,7 @@ typedef struct basin__chain_run {
     /* out */
     double gradient_norm; /* mean over chains and steps */
     double acceptance;    /* share of the moves proposed; NaN: none is ever rejected */
+    double evaluations;   /* of the gradient: what a chain needed, in the mean */
 } basin__chain_run;
 
 /**
