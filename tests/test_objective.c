@@ -26,7 +26,22 @@ static basin_energy *energy_of(basin_context *context, const char *network, cons
     return energy;
 }
 
-/** An objective with its options, from JSON over the defaults. */
+/** Options of a table from JSON over the defaults. */
+static basin_status read_options(basin_context *context, const basin__option *table, size_t count,
+                                 size_t bytes, const char *text, basin__option_group *out) {
+    *out = (basin__option_group){
+        .options = table, .count = count, .values = basin__alloc(context, bytes)};
+    if (out->values == NULL)
+        return BASIN_ERROR_MEMORY;
+    json_t *settings = json_loads(text, 0, NULL);
+    basin_status status = basin__options_default(context, out);
+    if (status == BASIN_OK)
+        status = basin__options_from_json(context, out, 1, settings);
+    json_decref(settings);
+    return status;
+}
+
+/** An objective with its options. */
 typedef struct chosen {
     const basin__objective_def *def;
     basin__option_group options;
@@ -36,23 +51,18 @@ static basin_status choose(basin_context *context, const char *name, const char 
                            chosen *out) {
     out->def = basin__objective_find(name);
     assert_non_null(out->def);
-    out->options = (basin__option_group){.options = out->def->options,
-                                         .count = out->def->option_count,
-                                         .values = basin__alloc(context, out->def->options_bytes)};
-    if (out->options.values == NULL)
-        return BASIN_ERROR_MEMORY;
-    json_t *settings = json_loads(text, 0, NULL);
-    basin_status status = basin__options_default(context, &out->options);
-    if (status == BASIN_OK)
-        status = basin__options_from_json(context, &out->options, 1, settings);
-    json_decref(settings);
-    return status;
+    return read_options(context, out->def->options, out->def->option_count, out->def->options_bytes,
+                        text, &out->options);
+}
+
+static void free_options(basin_context *context, basin__option_group *group) {
+    if (group->values != NULL)
+        basin__options_reset(context, group);
+    basin__free(context, group->values);
 }
 
 static void let_go(basin_context *context, chosen *objective) {
-    if (objective->options.values != NULL)
-        basin__options_reset(context, &objective->options);
-    basin__free(context, objective->options.values);
+    free_options(context, &objective->options);
 }
 
 /* ---- PyTorch ---- */
@@ -61,6 +71,7 @@ static void let_go(basin_context *context, chosen *objective) {
 typedef struct fixture_case {
     const char *name, *network, *network_options, *objective, *options;
     basin_shape shape;
+    const char *sampler, *sampler_options; /* of objectives that need one */
 } fixture_case;
 
 #define MLP(more) "mlp", "{\"hidden\": [12, 8], \"embedding\": 8" more "}"
@@ -190,6 +201,20 @@ static const fixture_case cases[] = {
      "diffusion",
      "{}",
      {1, 8, 8, 1}},
+    {"recovery",
+     AT_LEVELS("residual", ""),
+     "recovery-likelihood",
+     "{}",
+     {1, 1, 1, 2},
+     "recovery-langevin",
+     "{\"sigma_min\": 0.05, \"sigma_max\": 10}"},
+    {"recovery_weighted",
+     AT_LEVELS("scalar", ", \"activation\": \"softplus\", \"classes\": 2"),
+     "recovery-likelihood",
+     "{\"noise_low\": 0.2, \"noise_high\": 4, \"alpha\": 0.2, \"weight_power\": 1.5}",
+     {1, 1, 1, 3},
+     "recovery-langevin",
+     "{\"sigma_min\": 0.2, \"sigma_max\": 4, \"levels\": 4, \"schedule\": \"karras\"}"},
 };
 
 static const basin__tensor_entry *entry_of(const basin__safetensors *file, const char *name,
@@ -257,19 +282,46 @@ static void compare_with_fixture(const fixture_case *at, const basin__safetensor
     }
 }
 
+/** What the objective makes of the other sources, in their place. */
+static void make_and_compare(const fixture_case *at, const basin__safetensors *file,
+                             basin__loss *loss) {
+    for (int64_t i = 0; i < BATCH && loss->objective->make != NULL; i++)
+        loss->objective->make(loss, i);
+    for (int i = 0; i < loss->source_count; i++) {
+        const basin__loss_input *source = &loss->sources[i];
+        const int64_t count =
+            source->kind == BASIN__SOURCE_FITTED ? source->size : BATCH * source->size;
+        const float *right =
+            entry_of(file, at->name, "source.", source->name, BASIN__DTYPE_F32, count)->data;
+        for (int64_t j = 0; j < count; j++)
+            if (!(fabsf(source->data[j] - right[j]) <= 1e-5f * (1 + fabsf(right[j]))))
+                fail_msg("%s: %s is made as %g, and %g is right", at->name, source->name,
+                         (double)source->data[j], (double)right[j]);
+    }
+}
+
 static void check_case(basin_context *context, const fixture_case *at,
                        const basin__safetensors *file) {
     basin_energy *energy = energy_of(context, at->network, at->network_options, at->shape);
+    const basin__sampler_def *sampler = at->sampler ? basin__sampler_find(at->sampler) : NULL;
+    basin__option_group sampler_options = {0};
     chosen objective;
     basin__loss *loss;
     assert_int_equal(choose(context, at->objective, at->options, &objective), BASIN_OK);
-    if (basin__loss_create(objective.def, objective.options.values, energy, BATCH, &loss) !=
-        BASIN_OK)
+    if (sampler != NULL)
+        assert_int_equal(read_options(context, sampler->options, sampler->option_count,
+                                      sampler->options_bytes, at->sampler_options,
+                                      &sampler_options),
+                         BASIN_OK);
+    if (basin__loss_create_along(objective.def, objective.options.values, energy, BATCH, sampler,
+                                 sampler_options.values, &loss) != BASIN_OK)
         fail_msg("%s: %s", at->name, basin_context_error(context));
     fill_from_fixture(at, file, loss);
+    make_and_compare(at, file, loss);
     assert_int_equal(basin__loss_run(loss), BASIN_OK);
     compare_with_fixture(at, file, loss);
     basin__loss_destroy(loss);
+    free_options(context, &sampler_options);
     let_go(context, &objective);
     basin_energy_destroy(energy);
 }
@@ -381,6 +433,9 @@ static void test_a_gaussian_is_learnt(void **state) {
     check_gaussian("\"objective\": \"flow-matching\", \"noise_conditional\": true,"
                    " \"time_low\": 0.2",
                    0.25); /* points are evaluated at the lowest level, 0.2 / 0.8 */
+    check_gaussian("\"objective\": \"recovery-likelihood\", \"noise_conditional\": true,"
+                   " \"noise_low\": 0.3, \"levels\": 8, \"level_steps\": 15",
+                   0.3);
 }
 
 /** The constant of E learns log Z: exp(−E) has the integral 1. */
@@ -712,6 +767,24 @@ static const struct {
      {1, 1, 1, 2},
      "leave --noise-conditional away"},
     {"flow-matching", "{}", "mlp", "{}", {1, 1, 1, 2}, "needs a network that takes a noise level"},
+    {"recovery-likelihood",
+     "{}",
+     "mlp",
+     "{}",
+     {1, 1, 1, 2},
+     "needs a network that takes a noise level"},
+    {"recovery-likelihood",
+     "{\"noise_low\": 2, \"noise_high\": 2}",
+     "mlp",
+     "{\"noise_conditional\": true}",
+     {1, 1, 1, 2},
+     "noise-low 2 is not below noise-high 2"},
+    {"recovery-likelihood",
+     "{}",
+     "mlp",
+     "{\"noise_conditional\": true}",
+     {1, 1, 1, 2},
+     "sampler none binds none: take sampler recovery-langevin"},
     {"flow-matching",
      "{\"time_low\": 0.5, \"time_high\": 0.5}",
      "mlp",
