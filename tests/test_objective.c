@@ -71,7 +71,6 @@ static void let_go(basin_context *context, chosen *objective) {
 typedef struct fixture_case {
     const char *name, *network, *network_options, *objective, *options;
     basin_shape shape;
-    const char *sampler, *sampler_options; /* of objectives that need one */
 } fixture_case;
 
 #define MLP(more) "mlp", "{\"hidden\": [12, 8], \"embedding\": 8" more "}"
@@ -201,19 +200,18 @@ static const fixture_case cases[] = {
      "diffusion",
      "{}",
      {1, 8, 8, 1}},
-    {"recovery",
-     AT_LEVELS("residual", ""),
-     "recovery-likelihood",
-     "{}",
-     {1, 1, 1, 2},
-     "recovery-langevin",
-     "{\"sigma_min\": 0.05, \"sigma_max\": 10}"},
+    {"recovery", AT_LEVELS("residual", ""), "recovery-likelihood", "{}", {1, 1, 1, 2}},
     {"recovery_weighted",
      AT_LEVELS("scalar", ", \"activation\": \"softplus\", \"classes\": 2"),
      "recovery-likelihood",
-     "{\"noise_low\": 0.2, \"noise_high\": 4, \"alpha\": 0.2, \"weight_power\": 1.5}",
-     {1, 1, 1, 3},
-     "recovery-langevin",
+     "{\"noise_low\": 0.2, \"noise_high\": 4, \"square_weight\": 0.2, \"weight_power\": 1.5}",
+     {1, 1, 1, 3}},
+};
+
+/** Options of the sampler, of cases whose objective names one: case, options. */
+static const char *const sampler_options[][2] = {
+    {"recovery", "{\"sigma_min\": 0.05, \"sigma_max\": 10}"},
+    {"recovery_weighted",
      "{\"sigma_min\": 0.2, \"sigma_max\": 4, \"levels\": 4, \"schedule\": \"karras\"}"},
 };
 
@@ -300,28 +298,42 @@ static void make_and_compare(const fixture_case *at, const basin__safetensors *f
     }
 }
 
+/** The sampler that an objective is trained with, NULL: any; with options for the case. */
+static const basin__sampler_def *choose_sampler(basin_context *context, const fixture_case *at,
+                                                basin__option_group *options) {
+    const char *name = basin__objective_find(at->objective)->sampler, *text = NULL;
+    *options = (basin__option_group){0};
+    for (size_t i = 0; i < BASIN_COUNT(sampler_options); i++)
+        if (strcmp(sampler_options[i][0], at->name) == 0)
+            text = sampler_options[i][1];
+    if (name == NULL)
+        return NULL;
+    const basin__sampler_def *sampler = basin__sampler_find(name);
+    assert_non_null(sampler);
+    assert_non_null(text);
+    assert_int_equal(read_options(context, sampler->options, sampler->option_count,
+                                  sampler->options_bytes, text, options),
+                     BASIN_OK);
+    return sampler;
+}
+
 static void check_case(basin_context *context, const fixture_case *at,
                        const basin__safetensors *file) {
     basin_energy *energy = energy_of(context, at->network, at->network_options, at->shape);
-    const basin__sampler_def *sampler = at->sampler ? basin__sampler_find(at->sampler) : NULL;
-    basin__option_group sampler_options = {0};
+    basin__option_group walking;
     chosen objective;
     basin__loss *loss;
+    const basin__sampler_def *sampler = choose_sampler(context, at, &walking);
     assert_int_equal(choose(context, at->objective, at->options, &objective), BASIN_OK);
-    if (sampler != NULL)
-        assert_int_equal(read_options(context, sampler->options, sampler->option_count,
-                                      sampler->options_bytes, at->sampler_options,
-                                      &sampler_options),
-                         BASIN_OK);
     if (basin__loss_create_along(objective.def, objective.options.values, energy, BATCH, sampler,
-                                 sampler_options.values, &loss) != BASIN_OK)
+                                 walking.values, &loss) != BASIN_OK)
         fail_msg("%s: %s", at->name, basin_context_error(context));
     fill_from_fixture(at, file, loss);
     make_and_compare(at, file, loss);
     assert_int_equal(basin__loss_run(loss), BASIN_OK);
     compare_with_fixture(at, file, loss);
     basin__loss_destroy(loss);
-    free_options(context, &sampler_options);
+    free_options(context, &walking);
     let_go(context, &objective);
     basin_energy_destroy(energy);
 }

@@ -343,7 +343,7 @@ def karras(low, high, count, rho=7):
     return (high ** (1 / rho) + share * (low ** (1 / rho) - high ** (1 / rho))) ** rho
 
 
-def recovery(net, s, x, levels=None, alpha=0.0, power=0.0):
+def recovery(net, s, x, levels=None, alpha=0.01, power=0.0):
     """Chains end anywhere: their ends are given. What binds them is made of the other sources."""
     levels = geometric(0.05, 10, 10) if levels is None else levels
     gaps = (levels[:-1] ** 2 - levels[1:] ** 2).sqrt()
