@@ -39,7 +39,7 @@ typedef struct recovery_options {
 #define AT(field) offsetof(recovery_options, field)
 
 static const basin__option recovery_table[] = {
-    BASIN__LEVEL_ROWS("geometric", "10"),
+    BASIN__LEVEL_ROWS("geometric", "6"),
     {"level-steps", BASIN__OPTION_INT, AT(level_steps), "30", 1, 1e9, NULL, "steps",
      "Steps at each level, and of a chain in training"},
     {"step-unit", BASIN__OPTION_CHOICE, AT(unit), "posterior", 0, 0, "posterior|process", NULL,
