@@ -26,22 +26,7 @@ static basin_energy *energy_of(basin_context *context, const char *network, cons
     return energy;
 }
 
-/** Options of a table from JSON over the defaults. */
-static basin_status read_options(basin_context *context, const basin__option *table, size_t count,
-                                 size_t bytes, const char *text, basin__option_group *out) {
-    *out = (basin__option_group){
-        .options = table, .count = count, .values = basin__alloc(context, bytes)};
-    if (out->values == NULL)
-        return BASIN_ERROR_MEMORY;
-    json_t *settings = json_loads(text, 0, NULL);
-    basin_status status = basin__options_default(context, out);
-    if (status == BASIN_OK)
-        status = basin__options_from_json(context, out, 1, settings);
-    json_decref(settings);
-    return status;
-}
-
-/** An objective with its options. */
+/** An objective with its options, from JSON over the defaults. */
 typedef struct chosen {
     const basin__objective_def *def;
     basin__option_group options;
@@ -51,18 +36,23 @@ static basin_status choose(basin_context *context, const char *name, const char 
                            chosen *out) {
     out->def = basin__objective_find(name);
     assert_non_null(out->def);
-    return read_options(context, out->def->options, out->def->option_count, out->def->options_bytes,
-                        text, &out->options);
-}
-
-static void free_options(basin_context *context, basin__option_group *group) {
-    if (group->values != NULL)
-        basin__options_reset(context, group);
-    basin__free(context, group->values);
+    out->options = (basin__option_group){.options = out->def->options,
+                                         .count = out->def->option_count,
+                                         .values = basin__alloc(context, out->def->options_bytes)};
+    if (out->options.values == NULL)
+        return BASIN_ERROR_MEMORY;
+    json_t *settings = json_loads(text, 0, NULL);
+    basin_status status = basin__options_default(context, &out->options);
+    if (status == BASIN_OK)
+        status = basin__options_from_json(context, &out->options, 1, settings);
+    json_decref(settings);
+    return status;
 }
 
 static void let_go(basin_context *context, chosen *objective) {
-    free_options(context, &objective->options);
+    if (objective->options.values != NULL)
+        basin__options_reset(context, &objective->options);
+    basin__free(context, objective->options.values);
 }
 
 /* ---- PyTorch ---- */
@@ -200,19 +190,6 @@ static const fixture_case cases[] = {
      "diffusion",
      "{}",
      {1, 8, 8, 1}},
-    {"recovery", AT_LEVELS("residual", ""), "recovery-likelihood", "{}", {1, 1, 1, 2}},
-    {"recovery_weighted",
-     AT_LEVELS("scalar", ", \"activation\": \"softplus\", \"classes\": 2"),
-     "recovery-likelihood",
-     "{\"noise_low\": 0.2, \"noise_high\": 4, \"square_weight\": 0.2, \"weight_power\": 1.5}",
-     {1, 1, 1, 3}},
-};
-
-/** Options of the sampler, of cases whose objective names one: case, options. */
-static const char *const sampler_options[][2] = {
-    {"recovery", "{\"sigma_min\": 0.05, \"sigma_max\": 10, \"levels\": 10}"},
-    {"recovery_weighted",
-     "{\"sigma_min\": 0.2, \"sigma_max\": 4, \"levels\": 4, \"schedule\": \"karras\"}"},
 };
 
 static const basin__tensor_entry *entry_of(const basin__safetensors *file, const char *name,
@@ -280,60 +257,19 @@ static void compare_with_fixture(const fixture_case *at, const basin__safetensor
     }
 }
 
-/** What the objective makes of the other sources, in their place. */
-static void make_and_compare(const fixture_case *at, const basin__safetensors *file,
-                             basin__loss *loss) {
-    for (int64_t i = 0; i < BATCH && loss->objective->make != NULL; i++)
-        loss->objective->make(loss, i);
-    for (int i = 0; i < loss->source_count; i++) {
-        const basin__loss_input *source = &loss->sources[i];
-        const int64_t count =
-            source->kind == BASIN__SOURCE_FITTED ? source->size : BATCH * source->size;
-        const float *right =
-            entry_of(file, at->name, "source.", source->name, BASIN__DTYPE_F32, count)->data;
-        for (int64_t j = 0; j < count; j++)
-            if (!(fabsf(source->data[j] - right[j]) <= 1e-5f * (1 + fabsf(right[j]))))
-                fail_msg("%s: %s is made as %g, and %g is right", at->name, source->name,
-                         (double)source->data[j], (double)right[j]);
-    }
-}
-
-/** The sampler that an objective is trained with, NULL: any; with options for the case. */
-static const basin__sampler_def *choose_sampler(basin_context *context, const fixture_case *at,
-                                                basin__option_group *options) {
-    const char *name = basin__objective_find(at->objective)->sampler, *text = NULL;
-    *options = (basin__option_group){0};
-    for (size_t i = 0; i < BASIN_COUNT(sampler_options); i++)
-        if (strcmp(sampler_options[i][0], at->name) == 0)
-            text = sampler_options[i][1];
-    if (name == NULL)
-        return NULL;
-    const basin__sampler_def *sampler = basin__sampler_find(name);
-    assert_non_null(sampler);
-    assert_non_null(text);
-    assert_int_equal(read_options(context, sampler->options, sampler->option_count,
-                                  sampler->options_bytes, text, options),
-                     BASIN_OK);
-    return sampler;
-}
-
 static void check_case(basin_context *context, const fixture_case *at,
                        const basin__safetensors *file) {
     basin_energy *energy = energy_of(context, at->network, at->network_options, at->shape);
-    basin__option_group walking;
     chosen objective;
     basin__loss *loss;
-    const basin__sampler_def *sampler = choose_sampler(context, at, &walking);
     assert_int_equal(choose(context, at->objective, at->options, &objective), BASIN_OK);
-    if (basin__loss_create_along(objective.def, objective.options.values, energy, BATCH, sampler,
-                                 walking.values, &loss) != BASIN_OK)
+    if (basin__loss_create(objective.def, objective.options.values, energy, BATCH, &loss) !=
+        BASIN_OK)
         fail_msg("%s: %s", at->name, basin_context_error(context));
     fill_from_fixture(at, file, loss);
-    make_and_compare(at, file, loss);
     assert_int_equal(basin__loss_run(loss), BASIN_OK);
     compare_with_fixture(at, file, loss);
     basin__loss_destroy(loss);
-    free_options(context, &walking);
     let_go(context, &objective);
     basin_energy_destroy(energy);
 }
@@ -356,8 +292,10 @@ static void test_pytorch(void **state) {
     }
 }
 
-/** Compared in tests/test_classify.c, tests/test_improved_cd.c: they need more than an energy. */
-static const char *const compared_elsewhere[] = {"classify", "jem", "improved-cd"};
+/** Compared in tests/test_classify.c, test_improved_cd.c, test_recovery.c: they need more than an
+ * energy. */
+static const char *const compared_elsewhere[] = {"classify", "jem", "improved-cd",
+                                                 "recovery-likelihood"};
 
 /** No objective is without a case above. */
 static void test_all_are_compared(void **state) {
@@ -776,18 +714,6 @@ static const struct {
      {1, 1, 1, 2},
      "leave --noise-conditional away"},
     {"flow-matching", "{}", "mlp", "{}", {1, 1, 1, 2}, "needs a network that takes a noise level"},
-    {"recovery-likelihood",
-     "{}",
-     "mlp",
-     "{}",
-     {1, 1, 1, 2},
-     "needs a network that takes a noise level"},
-    {"recovery-likelihood",
-     "{\"noise_low\": 2, \"noise_high\": 2}",
-     "mlp",
-     "{\"noise_conditional\": true}",
-     {1, 1, 1, 2},
-     "noise-low 2 is not below noise-high 2"},
     {"recovery-likelihood",
      "{}",
      "mlp",

@@ -1,35 +1,149 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recovery likelihood: chains bound to anchors against the conditional in closed form, what
- * training binds them to, runs that stop and go on, mistakes. (The loss is compared with PyTorch in
- * tests/test_objective.c, walks down the levels are in tests/test_samplers.c.)
+ * Recovery likelihood: losses and gradients against PyTorch in float64 (numbers made by
+ * tools/make_objective_fixture.py), chains bound to anchors against the conditional in closed form,
+ * what training binds them to, runs that stop and go on, mistakes. (Walks down the levels are in
+ * tests/test_samplers.c.)
  */
+#include "base/cpu.h"
+#include "fixture.h"
 #include "mixture.h"
 #include "objective/objective.h"
 #include "train/trainer.h"
 #include "train_support.h"
 
-/** The sampler with its options, from JSON over the defaults. */
-static basin__option_group options_of(basin_context *context, const char *text) {
-    const basin__sampler_def *sampler = basin__sampler_find("recovery-langevin");
-    assert_non_null(sampler);
-    basin__option_group group = {.options = sampler->options,
-                                 .count = sampler->option_count,
-                                 .values = basin__alloc(context, sampler->options_bytes)};
+/** Options of a table from JSON over the defaults. */
+static basin__option_group options_of(basin_context *context, const basin__option *table,
+                                      size_t count, size_t bytes, const char *text) {
+    basin__option_group group = {
+        .options = table, .count = count, .values = basin__alloc(context, bytes)};
     json_t *settings = json_loads(text, 0, NULL);
     assert_non_null(settings);
     assert_int_equal(basin__options_default(context, &group), BASIN_OK);
     assert_int_equal(basin__options_from_json(context, &group, 1, settings), BASIN_OK);
-    assert_int_equal(basin__sampler_check(context, sampler, &group), BASIN_OK);
     json_decref(settings);
     return group;
 }
+
+static void let_go(basin_context *context, basin__option_group *group) {
+    basin__options_reset(context, group);
+    basin__free(context, group->values);
+}
+
+static basin__option_group sampler_options(basin_context *context, const char *text) {
+    const basin__sampler_def *sampler = basin__sampler_find("recovery-langevin");
+    assert_non_null(sampler);
+    basin__option_group group =
+        options_of(context, sampler->options, sampler->option_count, sampler->options_bytes, text);
+    assert_int_equal(basin__sampler_check(context, sampler, &group), BASIN_OK);
+    return group;
+}
+
+/* ---- the loss against PyTorch ---- */
+
+#define FIXTURE "tests/data/objective_fixture.safetensors"
+#define BATCH 5
+
+/** A case of tools/make_objective_fixture.py. */
+typedef struct fixture_case {
+    const char *name, *network, *sampler, *objective;
+    int size;
+} fixture_case;
+
+#define MLP "{\"hidden\": [12, 8], \"embedding\": 8, \"noise_conditional\": true"
+
+static const fixture_case cases[] = {
+    {"recovery", MLP ", \"energy_form\": \"residual\"}",
+     "{\"sigma_min\": 0.05, \"sigma_max\": 10, \"levels\": 10}", "{}", 2},
+    {"recovery_weighted",
+     MLP ", \"energy_form\": \"scalar\", \"activation\": \"softplus\", \"classes\": 2}",
+     "{\"sigma_min\": 0.2, \"sigma_max\": 4, \"levels\": 4, \"schedule\": \"karras\"}",
+     "{\"noise_low\": 0.2, \"noise_high\": 4, \"square_weight\": 0.2, \"weight_power\": 1.5}", 3},
+};
+
+/** Fill the loss's sources; what the objective makes of others must come out as in PyTorch. */
+static void fill_sources(const fixture_case *at, const basin__safetensors *file,
+                         basin__loss *loss) {
+    for (int made = 0; made < 2; made++) {
+        for (int i = 0; i < loss->source_count; i++) {
+            const basin__loss_input *source = &loss->sources[i];
+            const int64_t count = BATCH * source->size;
+            const bool is_made = source->kind == BASIN__SOURCE_ANCHOR ||
+                                 source->kind == BASIN__SOURCE_ANCHOR_LEVEL ||
+                                 source->kind == BASIN__SOURCE_ANCHOR_STD;
+            const float *given =
+                fixture_data(file, at->name, "source.", source->name, BASIN__DTYPE_F32, count);
+            if (!is_made && !made)
+                memcpy(source->data, given, (size_t)count * sizeof(float));
+            for (int64_t j = 0; is_made && made && j < count; j++)
+                if (!(fabsf(source->data[j] - given[j]) <= 1e-5f * (1 + fabsf(given[j]))))
+                    fail_msg("%s: %s is made as %g, and %g is right", at->name, source->name,
+                             (double)source->data[j], (double)given[j]);
+        }
+        for (int64_t i = 0; i < BATCH && !made; i++)
+            loss->objective->make(loss, i);
+    }
+}
+
+static void check_case(basin_context *context, const fixture_case *at,
+                       const basin__safetensors *file) {
+    const basin__objective_def *def = basin__objective_find("recovery-likelihood");
+    basin__option_group walking = sampler_options(context, at->sampler);
+    basin__option_group options =
+        options_of(context, def->options, def->option_count, def->options_bytes, at->objective);
+    basin_energy *energy;
+    basin__loss *loss;
+    assert_int_equal(basin_energy_create(context, "mlp", at->network, 1, 1, at->size, 1, &energy),
+                     BASIN_OK);
+    if (basin__loss_create_along(def, options.values, energy, BATCH,
+                                 basin__sampler_find("recovery-langevin"), walking.values,
+                                 &loss) != BASIN_OK)
+        fail_msg("%s: %s", at->name, basin_context_error(context));
+    fixture_fill(file, at->name, energy);
+    fill_sources(at, file, loss);
+    assert_int_equal(basin__loss_run(loss), BASIN_OK);
+    fixture_compare(at->name, "the loss", loss->losses, false,
+                    fixture_data(file, at->name, "", "loss", BASIN__DTYPE_F64, BATCH), NULL, BATCH,
+                    1e-4);
+    for (int i = 0; i < energy->parameters.count; i++) {
+        const basin__parameter *parameter = &energy->parameters.items[i];
+        const int64_t count = basin_shape_count(parameter->shape);
+        fixture_compare(
+            at->name, parameter->name, loss->gradients[i], false,
+            fixture_data(file, at->name, "grad.", parameter->name, BASIN__DTYPE_F64, count),
+            parameter, count, 1e-4);
+    }
+    basin__loss_destroy(loss);
+    basin_energy_destroy(energy);
+    let_go(context, &options);
+    let_go(context, &walking);
+}
+
+static void test_pytorch(void **state) {
+    (void)state;
+    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
+        basin_context *context = test_context_on(basin__isa_name((basin__isa)isa), 2);
+        basin__safetensors file;
+        if (!context) {
+            print_message("this processor lacks %s\n", basin__isa_name((basin__isa)isa));
+            continue;
+        }
+        if (basin__safetensors_read(context, FIXTURE, &file) != BASIN_OK)
+            fail_msg("%s", basin_context_error(context));
+        for (size_t i = 0; i < BASIN_COUNT(cases); i++)
+            check_case(context, &cases[i], &file);
+        basin__safetensors_reset(context, &file);
+        basin_context_destroy(context);
+    }
+}
+
+/* ---- the conditional in closed form ---- */
 
 /** Walk n chains from their anchors. */
 static basin__chain_run walk(basin_energy *energy, const char *text,
                              const basin__chain_anchors *anchors, int64_t n, float *x) {
     basin_context *context = energy->context;
-    basin__option_group group = options_of(context, text);
+    basin__option_group group = sampler_options(context, text);
     basin__chain_run run = {.sampler = basin__sampler_find("recovery-langevin"),
                             .options = group.values,
                             .energy = energy,
@@ -38,12 +152,9 @@ static basin__chain_run walk(basin_energy *energy, const char *text,
                             .anchors = *anchors};
     memcpy(x, anchors->x, (size_t)(n * basin_shape_count(energy->shape)) * sizeof *x);
     assert_int_equal(basin__chains_run(&run, n, x), BASIN_OK);
-    basin__options_reset(context, &group);
-    basin__free(context, group.values);
+    let_go(context, &group);
     return run;
 }
-
-/* ---- the conditional in closed form ---- */
 
 enum { SIZE = 16, KINDS = 3, CHAINS = 1500 * KINDS, NUMBERS = CHAINS / KINDS * SIZE };
 
@@ -474,6 +585,7 @@ static void test_every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pytorch),
         cmocka_unit_test(test_bound_chains_draw_the_conditional),
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_chains_are_bound_to_their_examples),
