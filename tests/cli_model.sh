@@ -30,6 +30,17 @@ expect 2 "is not HEIGHTxWIDTH" basin info "$run" --shape 16
 head -c 300 "$model" >"$tmp/cut.safetensors"
 expect 1 "$tmp/cut.safetensors" basin info "$tmp/cut.safetensors"
 
+# export
+expect 0 "$tmp/whole.safetensors: 1637 parameters" \
+    basin export "$run" --out "$tmp/whole.safetensors"
+check "an exported model is the checkpoint's average" cmp "$model" "$tmp/whole.safetensors"
+expect 0 "$tmp/half.safetensors: " basin export "$run" --half --out "$tmp/half.safetensors"
+check "its halves take fewer bytes" test "$(wc -c <"$tmp/half.safetensors")" -lt \
+    "$(wc -c <"$tmp/whole.safetensors")"
+expect 0 "network     conv, base_channels 4" basin info "$tmp/half.safetensors"
+expect 2 "--out is missing" basin export "$run"
+expect 1 "no/x.safetensors" basin export "$run" --out "$tmp/no/x.safetensors"
+
 # sample
 cd "$tmp" || exit 1
 expect 0 "samples.png: 4 samples" basin sample --model "$run" --n 4

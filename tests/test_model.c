@@ -111,6 +111,28 @@ static void test_round_trip(void **state) {
     }
 }
 
+/** Half the bytes; parameters are those of the energy to 11 bits. */
+static void test_half(void **state) {
+    bench *at = *state;
+    basin_energy *energy = energy_of(at, "conv", "{\"channels\": [4]}", 6, 1);
+    assert_int_equal(basin_energy_save_half(energy, at->path), BASIN_OK);
+    basin_energy *loaded = load(at, at->path, NULL, 0);
+    for (int i = 0; i < energy->parameters.count; i++) {
+        const basin__parameter *a = &energy->parameters.items[i];
+        const basin__parameter *b = &loaded->parameters.items[i];
+        for (int64_t j = 0; j < basin_shape_count(a->shape); j++) {
+            double exact = (double)a->data[j];
+            assert_true(fabs((double)b->data[j] - exact) <= fabs(exact) * 0x1p-11 + 0x1p-25);
+        }
+    }
+    energy->parameters.items[0].data[0] = 1e6f;
+    assert_int_equal(basin_energy_save_half(energy, at->path), BASIN_ERROR_UNSUPPORTED);
+    basin_energy_destroy(loaded);
+    loaded = load(at, at->path, NULL, 0); /* what was there is there still */
+    basin_energy_destroy(energy);
+    basin_energy_destroy(loaded);
+}
+
 /** What PyTorch sees: names, shapes, order of numbers. */
 static void test_file_order(void **state) {
     bench *at = *state;
@@ -388,10 +410,15 @@ static void test_memory(void **state) {
 int main(void) {
 #define MODEL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        MODEL_TEST(test_round_trip), MODEL_TEST(test_file_order),
-        MODEL_TEST(test_state_dict), MODEL_TEST(test_state_dict_mistakes),
-        MODEL_TEST(test_broken),     MODEL_TEST(test_run_folder),
-        MODEL_TEST(test_other_size), MODEL_TEST(test_memory),
+        MODEL_TEST(test_round_trip),
+        MODEL_TEST(test_half),
+        MODEL_TEST(test_file_order),
+        MODEL_TEST(test_state_dict),
+        MODEL_TEST(test_state_dict_mistakes),
+        MODEL_TEST(test_broken),
+        MODEL_TEST(test_run_folder),
+        MODEL_TEST(test_other_size),
+        MODEL_TEST(test_memory),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

@@ -321,6 +321,7 @@ static void test_mistakes(void **state) {
          "at most 8"},
         {"resnet", "{\"classes\": 2, \"logits\": 2}", 8, 8, BASIN_ERROR_CONFIG,
          "leave classes away"},
+        {"unet", "{\"classes\": 2, \"logits\": 2}", 8, 8, BASIN_ERROR_CONFIG, "leave classes away"},
         {"wide-resnet", "{\"depth\": 14}", 8, 8, BASIN_ERROR_CONFIG, "take 10 or 16"},
     };
     basin_context *context = test_context_on(NULL, 1);

@@ -190,6 +190,11 @@ static const fixture_case cases[] = {
      "diffusion",
      "{}",
      {1, 8, 8, 1}},
+    {"unet_logits",
+     UNET(", \"norm_groups\": 2, \"logits\": 3"),
+     "diffusion",
+     "{\"class_weight\": 0.5, \"class_dropout\": 0.4}",
+     {1, 4, 8, 1}},
 };
 
 static const basin__tensor_entry *entry_of(const basin__safetensors *file, const char *name,
@@ -726,6 +731,12 @@ static const struct {
      "{\"noise_conditional\": true}",
      {1, 1, 1, 2},
      "time-low 0.5 is not below time-high 0.5"},
+    {"diffusion",
+     "{\"class_weight\": 1}",
+     "mlp",
+     "{\"noise_conditional\": true}",
+     {1, 1, 1, 2},
+     "objective diffusion needs labels"},
 };
 
 static void test_unmet_needs(void **state) {

@@ -218,6 +218,41 @@ static void test_conversions(void **state) {
     assert_true(isnan(out[0]));
 }
 
+/** Every finite half comes back as it was; what lies between goes to the nearest, ties to even. */
+static void test_halving(void **state) {
+    const io_fixture *f = *state;
+    static const struct {
+        float number, rounded;
+    } between[] = {
+        {0x1.002p0f, 1.0f},       {0x1.006p0f, 0x1.008p0f}, {0x1.00201p0f, 0x1.004p0f},
+        {-0x1.fffp0f, -2.0f},     {0x1p-25f, 0.0f},         {0x1.8p-24f, 0x1p-23f},
+        {0x1.ffep-15f, 0x1p-14f}, {0x1p-30f, 0.0f},         {65519.0f, 65504.0f},
+    };
+    for (unsigned bits = 0; bits < 0x10000; bits++) {
+        uint16_t half = (uint16_t)bits;
+        float number[1];
+        basin__tensor_entry e = {"t", BASIN__DTYPE_F16, 1, {1}, &half, 2};
+        assert_int_equal(basin__tensor_to_f32(f->context, &e, number), BASIN_OK);
+        if (!isfinite(number[0]))
+            continue;
+        e = (basin__tensor_entry){"t", BASIN__DTYPE_F32, 1, {1}, number, 4};
+        assert_int_equal(basin__tensor_halve(f->context, &e, number), BASIN_OK);
+        assert_int_equal(e.bytes, 2);
+        assert_memory_equal(number, &half, 2);
+    }
+    for (size_t i = 0; i < BASIN_COUNT(between); i++) {
+        float number[1] = {between[i].number}, rounded;
+        basin__tensor_entry e = {"t", BASIN__DTYPE_F32, 1, {1}, number, 4};
+        assert_int_equal(basin__tensor_halve(f->context, &e, number), BASIN_OK);
+        assert_int_equal(basin__tensor_to_f32(f->context, &e, &rounded), BASIN_OK);
+        assert_memory_equal(&rounded, &between[i].rounded, sizeof rounded);
+    }
+    float large[2] = {1.0f, -65520.0f};
+    basin__tensor_entry e = {"t", BASIN__DTYPE_F32, 1, {2}, large, 8};
+    assert_int_equal(basin__tensor_halve(f->context, &e, large), BASIN_ERROR_UNSUPPORTED);
+    io_assert_message(f, "'t' holds -65520 at element 1");
+}
+
 /* ---- writing ---- */
 
 static const float weights[6] = {1, 2, 3, 4, 5, 6};
@@ -320,6 +355,7 @@ int main(void) {
         TEST(test_length_that_looks_like_gzip),
         TEST(test_cuts_and_changed_bytes),
         TEST(test_conversions),
+        TEST(test_halving),
         TEST(test_round_trip),
         TEST(test_no_tensors_no_metadata),
         TEST(test_writing_refuses),

@@ -135,7 +135,8 @@ class Unet:
     WIDTHS = (6, 8)
 
     def __init__(self, height, width, channels, form="residual", stem=2, norm=0, attention=(),
-                 classes=0, activation="silu"):
+                 classes=0, activation="silu", logits=0):
+        self.logits = logits
         self.shape, self.size = (height, width, channels), height * width * channels
         self.form, self.stem, self.norm, self.attention = form, stem, norm, attention
         self.classes, self.data_std, self.act = classes, 0.5, ACTIVATIONS[activation]
@@ -177,6 +178,9 @@ class Unet:
         beside = x = self.block("down.0.0", 0, x)
         x = self.p.conv("down.0.half", x, self.WIDTHS[1], 4, 2, 1)
         x = self.block("middle.1.1", 1, self.block("middle.1.0", 1, x))
+        if self.logits:
+            mean = self.act(self.group_norm("logits.norm", x)).mean((2, 3))
+            self.log_p = F.log_softmax(self.p.linear("logits", mean, self.logits), dim=1)
         x = self.block("up.0.0", 0, self.up("up.0.double", x, self.WIDTHS[0]) + beside)
         x = self.act(self.group_norm("norm", x))
         if self.form == "scalar":
@@ -186,7 +190,11 @@ class Unet:
 
     def __call__(self, x, level, label=None):
         self.embedding = condition_embedding(self, level, label)
-        return denoiser_energy(self.form, self.data_std, x, level, self.network)
+        energy = denoiser_energy(self.form, self.data_std, x, level, self.network)
+        if not self.logits or label is None:
+            return energy
+        hot = F.one_hot(label[:, 0].long(), self.logits + 1)[:, : self.logits]
+        return energy - (hot * self.log_p).sum(1)
 
 
 class Sources(dict):
@@ -334,6 +342,19 @@ def flow(net, s, x, distribution="uniform", low=0.01, high=0.98, mean=0.0, std=1
     return (velocity - (n - x)).square().mean(1)
 
 
+def joint(net, s, x, weight=0.5, dropout=0.4):
+    """Denoising of a joint energy, and the cross-entropy of its classes."""
+    level = torch.exp(-1.2 + 1.2 * s.normal("level", 1)).clamp(0.01, 20.0)
+    noisy = x + level * s.normal("noise", net.size)
+    label = s.keep("label", torch.randint(0, net.logits, (BATCH, 1)).double())
+    none = torch.full_like(label, net.logits)
+    given = torch.where(s.uniform("dropout", 1) <= dropout, none, label)
+    error = denoiser(net, noisy, level, given) - x
+    cross_entropy = -net.log_p.gather(1, label.long())[:, 0]
+    scale = (level**2 + net.data_std**2) / (level * net.data_std) ** 2
+    return scale[:, 0] * error.square().mean(1) + weight * cross_entropy
+
+
 def geometric(low, high, count):
     return high * (low / high) ** (torch.arange(count) / (count - 1))
 
@@ -416,6 +437,7 @@ CASES = {
     "unet_inner": lambda: (Unet(4, 8, 1, form="inner", classes=3), flow, {}),
     "unet_norm2": lambda: (Unet(4, 4, 3, form="norm", activation="softplus"), diffusion, {}),
     "unet_scalar": lambda: (Unet(8, 8, 1, form="scalar", norm=2), diffusion, {}),
+    "unet_logits": lambda: (Unet(4, 8, 1, norm=2, logits=3), joint, {}),
     "recovery": lambda: (Mlp(2, form="residual"), recovery, {}),
     "recovery_weighted": lambda: (
         Mlp(3, "softplus", form="scalar", classes=2),

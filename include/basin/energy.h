@@ -57,6 +57,12 @@ BASIN_API BASIN_MUST_CHECK basin_status basin_energy_load(basin_context *context
                                                           int width, basin_energy **out);
 /** Save a model as one safetensors file, atomically, with PyTorch's names and shapes. */
 BASIN_API BASIN_MUST_CHECK basin_status basin_energy_save(basin_energy *energy, const char *path);
+/**
+ * The same with parameters rounded to 16 bits (IEEE 754 binary16: 11 bits of mantissa), in half the
+ * bytes. BASIN_ERROR_UNSUPPORTED: one is beyond 65504; nothing is written then.
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_save_half(basin_energy *energy,
+                                                               const char *path);
 BASIN_API void basin_energy_destroy(basin_energy *energy);
 
 /** [height, width, channels] of one example. */

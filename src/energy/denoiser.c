@@ -84,7 +84,7 @@ basin_value basin__condition_embedding(basin__build *build, const char *name, in
         sum = basin__layer_linear(build, layer, basin__activation(graph, activation, hidden), width,
                                   vector);
     }
-    if (build->label != BASIN_NO_VALUE) {
+    if (class_count > 0 && build->label != BASIN_NO_VALUE) {
         snprintf(layer, sizeof layer, "%s.class", name);
         basin_value row = basin__layer_lookup(build, layer, class_count + 1, width, build->label);
         sum = sum == BASIN_NO_VALUE ? row : basin_graph_add(graph, sum, row);

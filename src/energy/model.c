@@ -82,7 +82,7 @@ static basin_status plan_effective(basin_energy *energy, basin__plan **plan) {
 }
 
 /** Entries in file order, each with data of its own; states are left out. */
-static basin_status fill_entries(basin_energy *energy, const basin__plan *plan,
+static basin_status fill_entries(basin_energy *energy, const basin__plan *plan, basin__dtype dtype,
                                  basin__tensor_entry *entries, size_t *count) {
     for (int i = 0; i < energy->parameters.count; i++) {
         const basin__parameter *parameter = &energy->parameters.items[i];
@@ -101,11 +101,13 @@ static basin_status fill_entries(basin_energy *energy, const basin__plan *plan,
                                        .data = data,
                                        .bytes = bytes};
         memcpy(entry->dim, parameter->file_dim, sizeof(parameter->file_dim));
+        if (dtype == BASIN__DTYPE_F16)
+            BASIN_TRY(basin__tensor_halve(energy->context, entry, data));
     }
     return BASIN_OK;
 }
 
-basin_status basin_energy_save(basin_energy *energy, const char *path) {
+static basin_status save(basin_energy *energy, const char *path, basin__dtype dtype) {
     basin_context *context = energy->context;
     if (!energy->network)
         return basin__fail(context, BASIN_ERROR_UNSUPPORTED,
@@ -119,7 +121,7 @@ basin_status basin_energy_save(basin_energy *energy, const char *path) {
     if (status == BASIN_OK && has_states(energy))
         status = plan_effective(energy, &plan);
     if (status == BASIN_OK)
-        status = fill_entries(energy, plan, entries, &count);
+        status = fill_entries(energy, plan, dtype, entries, &count);
     if (status == BASIN_OK)
         status = basin__safetensors_write(context, path, entries, count, energy->metadata);
     for (size_t i = 0; i < count; i++)
@@ -127,6 +129,14 @@ basin_status basin_energy_save(basin_energy *energy, const char *path) {
     basin__free(context, entries);
     basin__plan_destroy(plan);
     return status;
+}
+
+basin_status basin_energy_save(basin_energy *energy, const char *path) {
+    return save(energy, path, BASIN__DTYPE_F32);
+}
+
+basin_status basin_energy_save_half(basin_energy *energy, const char *path) {
+    return save(energy, path, BASIN__DTYPE_F16);
 }
 
 /* ---- which network ---- */

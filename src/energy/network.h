@@ -113,6 +113,14 @@ basin_value basin__layer_spectral_norm(basin__build *build, const char *name, ba
  * Sets build->logits.
  */
 basin_value basin__classifier_energy(basin__build *build, basin_value logits);
+/** The same of an energy with logits beside it: where a class is given, E(x) − log p(class | x). */
+basin_value basin__classified_energy(basin__build *build, basin_value energy, basin_value logits);
+/**
+ * −Σ t log softmax(logits) for targets t = (1 − smoothing) at the label and smoothing / K at each
+ * of the K classes (Szegedy et al., 2016, section 7); 0 where the label is "none".
+ */
+basin_value basin__cross_entropy(basin_graph *graph, basin_value logits, basin_value label,
+                                 double smoothing);
 
 /** Activations by name: silu, relu, leaky-relu, tanh, softplus, sigmoid. */
 #define BASIN__ACTIVATIONS "silu|relu|leaky-relu|tanh|softplus|sigmoid"

@@ -13,7 +13,8 @@
  * activation, and self-attention, added likewise, behind a block. Going down and up are
  * convolutions of 4×4 with stride 2 and their adjoints (ConvTranspose2d); what lies beside is
  * added. The stem may take the stride of 2 already: pixels are then seen in overlapping windows of
- * 4×4, and a level at full size, the dearest, is saved.
+ * 4×4, and a level at full size, the dearest, is saved. The innermost level may give a classifier's
+ * logits beside.
  *
  * Ronneberger et al. (2015); with residual blocks and noise levels Ho et al. (2020), Karras et al.
  * (2022); the energies are those of energy/denoiser.h.
@@ -30,7 +31,8 @@
 
 typedef struct unet_options {
     basin__int_list channels, attention;
-    int64_t norm_groups, heads, blocks, stem_stride, embedding, classes, activation, energy_form;
+    int64_t norm_groups, heads, blocks, stem_stride, embedding, classes, logits, activation;
+    int64_t energy_form;
     double data_std;
 } unet_options;
 
@@ -52,6 +54,9 @@ static const basin__option options_table[] = {
      "width of the embedding of noise level and class"},
     {"classes", BASIN__OPTION_INT, AT(classes), "0", 0, 65536, NULL, "classes",
      "take a class out of so many: E(x, sigma | class); 0: none"},
+    {"logits", BASIN__OPTION_INT, AT(logits), "0", 0, 65536, NULL, "classes",
+     "classify, too: logits g of the innermost level's mean, E(x, class) = E(x) - log softmax(g); "
+     "0: no"},
     {"activation", BASIN__OPTION_CHOICE, AT(activation), "silu", 0, 0, BASIN__ACTIVATIONS, NULL,
      "before each convolution of a block"},
     {"energy-form", BASIN__OPTION_CHOICE, AT(energy_form), "residual", 0, 0, BASIN__ENERGY_FORMS,
@@ -62,14 +67,16 @@ static const basin__option options_table[] = {
 
 static basin__condition condition_unet(const void *opaque) {
     const unet_options *options = opaque;
-    return (basin__condition){.noise_level = true, .class_count = (int)options->classes};
+    return (basin__condition){.noise_level = true,
+                              .class_count =
+                                  (int)(options->logits > 0 ? options->logits : options->classes)};
 }
 
 /** What a walk through the network carries. */
 typedef struct walk {
     basin__build *build;
     const unet_options *options;
-    basin_value embedding;
+    basin_value embedding, logits;
     char name[NAME_BYTES]; /* of the layer that is built */
 } walk;
 
@@ -172,6 +179,18 @@ static basin_value head(walk *at, basin_value x, basin_shape image) {
                              (basin_conv){.stride = 1, .pad = 1});
 }
 
+/** What the innermost level, which sees all of the image, takes it for. */
+static basin_value classify(walk *at, basin_value x) {
+    basin__build *build = at->build;
+    if (at->options->logits == 0 || x == BASIN_NO_VALUE)
+        return BASIN_NO_VALUE;
+    if (at->options->norm_groups > 0)
+        x = basin__layer_group_norm(build, "logits.norm", x, (int)at->options->norm_groups);
+    build->features = basin_graph_mean(build->graph, activate(at, x), BASIN_AXES_SPACE);
+    return basin__layer_linear(build, "logits", build->features, (int)at->options->logits,
+                               basin_graph_shape(build->graph, build->features));
+}
+
 static basin_value build_image_to_image(walk *at, basin_value u) {
     const basin__int_list *channels = &at->options->channels;
     const int last = (int)channels->count - 1;
@@ -186,6 +205,7 @@ static basin_value build_image_to_image(walk *at, basin_value u) {
         x = basin__layer_conv(at->build, name, x, (int)channels->items[level + 1], 4, halving);
     }
     x = blocks(at, "middle", last, 2 * at->options->blocks, x);
+    at->logits = classify(at, x);
     for (int level = last - 1; level >= 0 && x != BASIN_NO_VALUE; level--) {
         snprintf(name, sizeof name, "up.%d.double", level);
         x = basin__layer_conv_up(at->build, name, x, basin_graph_shape(graph, beside[level]), 4,
@@ -207,6 +227,10 @@ static bool check_size(basin_graph *graph, const unet_options *options, basin_sh
                           "unet halves the image %d times, and %d x %d is no multiple of %d: take "
                           "fewer levels (--channels) or --stem-stride 1",
                           halvings, image.height, image.width, unit);
+    if (options->classes > 0 && options->logits > 0)
+        basin__graph_fail(graph, BASIN_ERROR_CONFIG,
+                          "logits make classes an output, beside which no input is taken: leave "
+                          "classes away");
     for (size_t i = 0; i < options->attention.count; i++)
         if (options->attention.items[i] >= (int64_t)options->channels.count)
             basin__graph_fail(graph, BASIN_ERROR_CONFIG,
@@ -227,8 +251,9 @@ static basin_value build_unet(basin__build *build, const void *opaque, basin_val
     basin_value f = build_image_to_image(&at, u);
     if (f == BASIN_NO_VALUE)
         return f;
-    return basin__denoiser_energy(graph, options->energy_form, x, build->noise_level,
-                                  options->data_std, f);
+    basin_value energy = basin__denoiser_energy(graph, options->energy_form, x, build->noise_level,
+                                                options->data_std, f);
+    return options->logits > 0 ? basin__classified_energy(build, energy, at.logits) : energy;
 }
 
 const basin__network_def basin__network_unet = {

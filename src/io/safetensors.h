@@ -72,6 +72,11 @@ const basin__tensor_entry *basin__safetensors_find(const basin__safetensors *ten
 basin_status basin__tensor_to_f32(basin_context *context, const basin__tensor_entry *entry,
                                   float *out);
 /**
+ * Round an F32 entry to F16, to the nearest, ties to even, in its own memory `data`.
+ * BASIN_ERROR_UNSUPPORTED: a number is not finite as F16; the entry is useless then.
+ */
+basin_status basin__tensor_halve(basin_context *context, basin__tensor_entry *entry, float *data);
+/**
  * Write entries (in the order given, data aligned to 64 bytes by header padding) atomically.
  * `metadata`: an object of strings, borrowed, or NULL. BASIN_ERROR_ARGUMENT: a name that is there
  * twice, reserved or not UTF-8, a size that is not the shape's; nothing is written then.

@@ -10,6 +10,7 @@
 #include "io/bytes.h"
 #include "io/safetensors.h"
 #include <assert.h>
+#include <math.h>
 
 #define RANK_MAX 8
 #define HEADER_STEP 64
@@ -121,4 +122,38 @@ basin_status basin__safetensors_write(basin_context *context, const char *path,
         status = write_file(context, path, header, entries, count);
     json_decref(header);
     return status;
+}
+
+/* ---- halves ---- */
+
+/** binary32 to binary16, to the nearest, ties to even; beyond 65504 an infinity. */
+static uint16_t half_of(float x) {
+    const float size = fabsf(x);
+    const unsigned sign = signbit(x) ? 0x8000u : 0;
+    int exponent;
+    frexpf(size, &exponent); /* size = m 2^exponent, 1/2 <= m < 1 */
+    if (!(size < 65520.0f))
+        return (uint16_t)(sign | (isnan(x) ? 0x7E00u : 0x7C00u));
+    if (size < 0x1p-14f) /* multiples of 2^-24 */
+        return (uint16_t)(sign | (unsigned)nearbyintf(ldexpf(size, 24)));
+    /* 1024 … 2048: a carry goes on into the exponent, as it should */
+    const unsigned fraction = (unsigned)nearbyintf(ldexpf(size, 11 - exponent));
+    return (uint16_t)(sign | ((unsigned)(exponent + 13) * 1024u + fraction));
+}
+
+basin_status basin__tensor_halve(basin_context *context, basin__tensor_entry *entry, float *data) {
+    const size_t count = entry->bytes / sizeof *data;
+    for (size_t i = 0; i < count; i++) {
+        const float number = data[i];
+        if (!(fabsf(number) < 65520.0f))
+            return basin__fail(context, BASIN_ERROR_UNSUPPORTED,
+                               "tensor '%.200s' holds %g at element %zu, and a 16-bit float goes "
+                               "to 65504: save it with 32 bits",
+                               entry->name, (double)number, i);
+        basin__put_u16((unsigned char *)data + 2 * i, half_of(number));
+    }
+    entry->dtype = BASIN__DTYPE_F16;
+    entry->bytes = 2 * count;
+    entry->data = data;
+    return BASIN_OK;
 }

@@ -27,7 +27,7 @@ static basin__objective_values classify_build(const void *values, basin__loss *l
         basin__loss_energy(loss, basin__loss_data(loss), BASIN_NO_VALUE, BASIN_NO_VALUE);
     basin_value label = basin__loss_label(loss, 0);
     return (basin__objective_values){
-        .loss = basin__loss_cross_entropy(graph, data.logits, label, options->smoothing),
+        .loss = basin__cross_entropy(graph, data.logits, label, options->smoothing),
         .energy_data = data.energy,
         .energy_negative = BASIN_NO_VALUE};
 }

@@ -22,6 +22,10 @@
  *     data     w = 1
  *
  * The model is E's gradient in each of them: nothing is predicted but a number.
+ *
+ * Of a network with logits E is a joint energy of image and class, whose conditional and marginal
+ * scores are learned in turns (class-dropout); class-weight adds the cross-entropy of its p(y | x)
+ * at the same noisy x (Chao et al., 2022; Guo et al., 2023): JEM without chains.
  */
 #include "energy/denoiser.h"
 #include "objective/denoise.h"
@@ -34,7 +38,7 @@ enum { WEIGHT_EDM, WEIGHT_EPSILON, WEIGHT_V, WEIGHT_DATA };
 
 typedef struct diffusion_options {
     int64_t distribution, weight;
-    double low, high, mean, std, beta_low, beta_high, class_dropout;
+    double low, high, mean, std, beta_low, beta_high, class_dropout, class_weight;
 } diffusion_options;
 
 #define AT(field) offsetof(diffusion_options, field)
@@ -57,6 +61,8 @@ static const basin__option diffusion_table[] = {
     {"beta-high", BASIN__OPTION_FLOAT, AT(beta_high), "20", 1e-3, 1e3, NULL, NULL,
      "vp, sub-vp: rate of the process at time 1"},
     BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
+    {"class-weight", BASIN__OPTION_FLOAT, AT(class_weight), "0", 0, 1e6, NULL, NULL,
+     "Of a network with --logits: weight of the cross-entropy of its classes"},
 };
 
 static basin_status diffusion_check(basin_context *context, const void *values) {
@@ -125,6 +131,11 @@ static basin_value weigh(basin_graph *graph, const basin__loss *loss,
                                              : basin_graph_offset(graph, inverse, 1 / (s * s));
 }
 
+static unsigned diffusion_needs(const void *values) {
+    const diffusion_options *options = values;
+    return options->class_weight > 0 ? BASIN__NEED_LABELS | BASIN__NEED_LOGITS : 0;
+}
+
 static basin__objective_values diffusion_build(const void *values, basin__loss *loss,
                                                basin_graph *graph) {
     const diffusion_options *options = values;
@@ -132,15 +143,21 @@ static basin__objective_values diffusion_build(const void *values, basin__loss *
     basin_value example = basin__loss_data(loss);
     basin_value noise = basin__loss_source(loss, BASIN__SOURCE_NORMAL, "noise", shape);
     basin_value level = draw_level(graph, loss, options);
-    basin_value x = basin_graph_add(graph, example, basin_graph_mul(graph, noise, level));
+    /* One node for both of its readers: see basin__loss_gradient. */
+    basin_value x = basin_graph_stop(
+        graph, basin_graph_add(graph, example, basin_graph_mul(graph, noise, level)));
     basin_value label = basin__loss_label(loss, options->class_dropout);
     basin_value denoised = basin__loss_denoiser(loss, x, level, label);
     basin_value error = basin_graph_square(graph, basin_graph_sub(graph, denoised, example));
     basin_value mean = basin_graph_mean(graph, error, BASIN_AXES_ALL);
+    basin_value sum = basin_graph_mul(graph, mean, weigh(graph, loss, options, level));
+    if (options->class_weight > 0) {
+        basin_value logits = basin__loss_energy(loss, x, level, label).logits;
+        basin_value entropy = basin__cross_entropy(graph, logits, basin__loss_label(loss, 0), 0);
+        sum = basin_graph_add(graph, sum, basin_graph_scale(graph, entropy, options->class_weight));
+    }
     return (basin__objective_values){
-        .loss = basin_graph_mul(graph, mean, weigh(graph, loss, options, level)),
-        .energy_data = BASIN_NO_VALUE,
-        .energy_negative = BASIN_NO_VALUE};
+        .loss = sum, .energy_data = BASIN_NO_VALUE, .energy_negative = BASIN_NO_VALUE};
 }
 
 static void diffusion_levels(const void *values, double *low, double *high) {
@@ -156,6 +173,7 @@ const basin__objective_def basin__objective_diffusion = {
     .option_count = BASIN_COUNT(diffusion_table),
     .options_bytes = sizeof(diffusion_options),
     .needs = BASIN__NEED_NOISE_LEVEL,
+    .needs_by_options = diffusion_needs,
     .check = diffusion_check,
     .build = diffusion_build,
     .noise_levels = diffusion_levels,

@@ -36,7 +36,7 @@ static basin__objective_values jem_build(const void *values, basin__loss *of, ba
     basin_value low = data.energy;
     basin_value high = basin__loss_energy(of, negative, BASIN_NO_VALUE, BASIN_NO_VALUE).energy;
     basin_value label = basin__loss_label(of, 0);
-    basin_value loss = basin__loss_cross_entropy(graph, data.logits, label, options->smoothing);
+    basin_value loss = basin__cross_entropy(graph, data.logits, label, options->smoothing);
     basin_value gap = basin_graph_sub(graph, low, high);
     loss = basin_graph_add(graph, loss, basin_graph_scale(graph, gap, options->weight));
     loss = basin__loss_hold(graph, loss, low, high, options->alpha);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Labels in a loss's graph: hiding some, so that one network learns E(x | class) and E(x) and
- * guidance can weigh one against the other (Ho & Salimans, 2022); and the cross-entropy of logits.
+ * guidance can weigh one against the other (Ho & Salimans, 2022).
  */
 #include "objective/labels.h"
 
@@ -30,23 +30,4 @@ void basin__loss_chain_labels(basin__loss *loss, bool is_conditional, double dro
     *data = basin__loss_label(loss, dropout);
     *negative = basin__loss_source(loss, BASIN__SOURCE_NEGATIVE_LABEL, "negative_label",
                                    basin_shape_vector(1));
-}
-
-/* With lse = log Σ exp f and m the label's one-hot vector, Σm 1 or 0:
-   Σm (lse − smoothing · mean f) − (1 − smoothing) Σ m f. */
-basin_value basin__loss_cross_entropy(basin_graph *graph, basin_value logits, basin_value label,
-                                      double smoothing) {
-    if (logits == BASIN_NO_VALUE)
-        return logits;
-    const int count = basin_graph_shape(graph, logits).channels;
-    basin_value hot = basin_graph_one_hot(graph, label, count);
-    basin_value own = basin_graph_dot(graph, hot, logits, BASIN_AXIS_CHANNELS);
-    basin_value level = basin_graph_log_sum_exp(graph, logits);
-    if (smoothing > 0) {
-        basin_value mean = basin_graph_mean(graph, logits, BASIN_AXIS_CHANNELS);
-        level = basin_graph_sub(graph, level, basin_graph_scale(graph, mean, smoothing));
-        own = basin_graph_scale(graph, own, 1 - smoothing);
-    }
-    basin_value is_labelled = basin_graph_sum(graph, hot, BASIN_AXIS_CHANNELS);
-    return basin_graph_sub(graph, basin_graph_mul(graph, is_labelled, level), own);
 }

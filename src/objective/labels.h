@@ -27,11 +27,4 @@ basin_value basin__loss_label(basin__loss *loss, double dropout);
 void basin__loss_chain_labels(basin__loss *loss, bool is_conditional, double dropout,
                               basin_value *data, basin_value *negative);
 
-/**
- * −Σ t log softmax(logits) for targets t = (1 − smoothing) at the label and smoothing / K at each
- * of the K classes (Szegedy et al., 2016, section 7); 0 where the label is "none".
- */
-basin_value basin__loss_cross_entropy(basin_graph *graph, basin_value logits, basin_value label,
-                                      double smoothing);
-
 #endif

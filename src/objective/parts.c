@@ -10,7 +10,8 @@
  * looks.
  */
 static basin_value point(basin_graph *graph, basin_value x) {
-    if (x == BASIN_NO_VALUE || basin__graph_node(graph, x)->op == BASIN__OP_input)
+    if (x == BASIN_NO_VALUE || basin__graph_node(graph, x)->op == BASIN__OP_input ||
+        basin__graph_node(graph, x)->op == BASIN__OP_stop)
         return x;
     return basin_graph_stop(graph, x);
 }

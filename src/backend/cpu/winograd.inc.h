@@ -59,28 +59,6 @@ BASIN_INLINE vec winograd_add(vec sum, const float factor, vec x, bool is_first)
     return vec_multiply_add(vec_broadcast(&factor), x, sum);
 }
 
-BASIN_INLINE void winograd_in_axis(const int points, const winograd_axis axis) {
-    for (int line = 0; line < axis.lines; line++)
-        for (int c = 0; c < axis.channels; c += LANES) {
-            const float *in = axis.in + line * axis.in_line + c;
-            float *out = axis.out + line * axis.out_line + c;
-            vec x[WINOGRAD_MAX];
-            BASIN_UNROLL for (int j = 0; j < points; j++) x[j] = vec_load(in + j * axis.in_step);
-            BASIN_UNROLL for (int i = 0; i < points; i++) {
-                vec sum = x[0];
-                bool is_first = true;
-                BASIN_UNROLL for (int j = 0; j < points; j++) {
-                    const float factor = winograd_basis[points][i][j];
-                    if (factor != 0.0f) {
-                        sum = winograd_add(sum, factor, x[j], is_first);
-                        is_first = false;
-                    }
-                }
-                vec_store(out + i * axis.out_step, sum);
-            }
-        }
-}
-
 /** ξ_i^k, of m outputs. */
 BASIN_INLINE float winograd_power(const int i, const int k, const int outputs) {
     if (i == 0)
@@ -90,48 +68,35 @@ BASIN_INLINE float winograd_power(const int i, const int k, const int outputs) {
     return power;
 }
 
-BASIN_INLINE void winograd_out_axis(const int points, const int outputs, const bool has_start,
-                                    const winograd_axis axis) {
-    for (int line = 0; line < axis.lines; line++)
-        for (int c = 0; c < axis.channels; c += LANES) {
-            const float *in = axis.in + line * axis.in_line + c;
-            float *out = axis.out + line * axis.out_line + c;
-            vec x[WINOGRAD_MAX];
-            BASIN_UNROLL for (int i = 0; i < points; i++) x[i] = vec_load(in + i * axis.in_step);
-            BASIN_UNROLL for (int k = 0; k < outputs; k++) {
-                vec sum =
-                    has_start
-                        ? vec_load(axis.start + line * axis.start_line + k * axis.start_step + c)
-                        : x[0];
-                bool is_first = !has_start;
-                BASIN_UNROLL for (int i = 0; i < points; i++) {
-                    const float factor = winograd_power(i, k, outputs);
-                    if (factor != 0.0f) {
-                        sum = winograd_add(sum, factor, x[i], is_first);
-                        is_first = false;
-                    }
-                }
-                vec_store(out + k * axis.out_step, sum);
-            }
-        }
+enum { WINOGRAD_IN, WINOGRAD_OUT, WINOGRAD_SPREAD };
+
+/** What number `from` adds to number `to`. */
+BASIN_INLINE float winograd_factor(const int change, const int points, const int outputs,
+                                   const int to, const int from) {
+    return change == WINOGRAD_IN    ? winograd_basis[points][to][from]
+           : change == WINOGRAD_OUT ? winograd_power(from, to, outputs)
+                                    : winograd_power(to, from, outputs);
 }
 
-/** The transpose of winograd_out_axis. */
-BASIN_INLINE void winograd_spread_axis(const int points, const int outputs,
-                                       const winograd_axis axis) {
+/** One change along one axis: all but the axis is known to the compiler. */
+BASIN_INLINE void winograd_change(const int change, const int points, const int outputs,
+                                  const bool has_start, const winograd_axis axis) {
+    const int inputs = change == WINOGRAD_SPREAD ? outputs : points;
+    const int results = change == WINOGRAD_OUT ? outputs : points;
     for (int line = 0; line < axis.lines; line++)
         for (int c = 0; c < axis.channels; c += LANES) {
             const float *in = axis.in + line * axis.in_line + c;
+            const float *start = has_start ? axis.start + line * axis.start_line + c : NULL;
             float *out = axis.out + line * axis.out_line + c;
             vec x[WINOGRAD_MAX];
-            BASIN_UNROLL for (int k = 0; k < outputs; k++) x[k] = vec_load(in + k * axis.in_step);
-            BASIN_UNROLL for (int i = 0; i < points; i++) {
-                vec sum = x[0];
-                bool is_first = true;
-                BASIN_UNROLL for (int k = 0; k < outputs; k++) {
-                    const float factor = winograd_power(i, k, outputs);
+            BASIN_UNROLL for (int j = 0; j < inputs; j++) x[j] = vec_load(in + j * axis.in_step);
+            BASIN_UNROLL for (int i = 0; i < results; i++) {
+                vec sum = has_start ? vec_load(start + i * axis.start_step) : x[0];
+                bool is_first = !has_start;
+                BASIN_UNROLL for (int j = 0; j < inputs; j++) {
+                    const float factor = winograd_factor(change, points, outputs, i, j);
                     if (factor != 0.0f) {
-                        sum = winograd_add(sum, factor, x[k], is_first);
+                        sum = winograd_add(sum, factor, x[j], is_first);
                         is_first = false;
                     }
                 }
@@ -146,16 +111,18 @@ typedef void winograd_function(const winograd_axis *axis);
     X(3, 2) X(4, 2) X(4, 3) X(5, 2) X(5, 3) X(5, 4) X(6, 2) X(6, 3) X(6, 4) X(6, 5)
 #define FOR_EACH_POINTS(X) X(3) X(4) X(5) X(6)
 #define DEFINE_IN(points)                                                                          \
-    static void winograd_in_##points(const winograd_axis *axis) { winograd_in_axis(points, *axis); }
+    static void winograd_in_##points(const winograd_axis *axis) {                                  \
+        winograd_change(WINOGRAD_IN, points, 0, false, *axis);                                     \
+    }
 #define DEFINE_OUT(points, outputs)                                                                \
     static void winograd_out_##points##_##outputs(const winograd_axis *axis) {                     \
-        winograd_out_axis(points, outputs, false, *axis);                                          \
+        winograd_change(WINOGRAD_OUT, points, outputs, false, *axis);                              \
     }                                                                                              \
     static void winograd_end_##points##_##outputs(const winograd_axis *axis) {                     \
-        winograd_out_axis(points, outputs, true, *axis);                                           \
+        winograd_change(WINOGRAD_OUT, points, outputs, true, *axis);                               \
     }                                                                                              \
     static void winograd_spread_##points##_##outputs(const winograd_axis *axis) {                  \
-        winograd_spread_axis(points, outputs, *axis);                                              \
+        winograd_change(WINOGRAD_SPREAD, points, outputs, false, *axis);                           \
     }
 #define IN_ENTRY(points) [points] = winograd_in_##points,
 #define OUT_ENTRY(points, outputs) [points][outputs] = winograd_out_##points##_##outputs,
