@@ -45,6 +45,8 @@ typedef struct basin__kind {
 extern const basin__kind basin__kinds[];
 extern const size_t basin__kind_count;
 const basin__kind *basin__kind_find(const char *name);
+/** What of a kind an objective is trained with where nothing else is asked for; NULL: anything. */
+const char *basin__kind_along(const char *kind, const char *objective);
 
 /* ---- verbs ---- */
 

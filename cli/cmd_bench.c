@@ -373,6 +373,19 @@ static basin_status time_updates(bench *b, basin__trainer *trainer, basin__chain
     return BASIN_OK;
 }
 
+/** Levels of the sampler, unless they were given, are the objective's. */
+static void set_noise_levels(basin__command *command) {
+    const bench_options *options = command->options;
+    const basin__objective_def *objective = basin__objective_find(options->objective);
+    const basin__sampler_def *sampler =
+        basin__sampler_find(basin__command_choice(command, "sampler").name);
+    double low, high;
+    if (objective == NULL || objective->noise_levels == NULL || sampler->set_noise_levels == NULL)
+        return;
+    objective->noise_levels(basin__command_group(command, "objective")->values, &low, &high);
+    sampler->set_noise_levels(basin__command_group(command, "sampler"), low, high);
+}
+
 /** A trainer of what was chosen, on noise; other settings are the defaults. */
 static basin_status make_trainer(basin__command *command, basin_shape shape, float *noise,
                                  basin_data **data, basin__trainer **out) {
@@ -382,9 +395,10 @@ static basin_status make_trainer(basin__command *command, basin_shape shape, flo
                         basin_shape_count(shape), noise);
     json_t *settings =
         json_pack("{s:s, s:s, s:s, s:I, s:I}", "network", options->network, "sampler",
-                  options->sampler, "objective", options->objective, "batch",
-                  (json_int_t)options->chains, "seed", (json_int_t)options->seed);
+                  basin__command_choice(command, "sampler").name, "objective", options->objective,
+                  "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
     basin_status status = settings ? BASIN_OK : BASIN_ERROR_MEMORY;
+    set_noise_levels(command);
     for (size_t i = 0; status == BASIN_OK && kinds[i] != NULL; i++)
         status = basin__options_to_json(context, basin__command_group(command, kinds[i]), settings);
     const bool is_image = shape.height > 1 || shape.width > 1;

@@ -81,11 +81,19 @@ static const char *peek_argv(const basin__command *command, const char *name) {
     return found;
 }
 
-/** What the user or the table says for an option that chooses a thing. */
-static const char *peek(const basin__command *command, const char *name) {
+/** What the user says for an option that chooses a thing; NULL: nothing. */
+static const char *peek_given(const basin__command *command, const char *name) {
     const char *value = peek_argv(command, name);
     if (!value && command->config)
         value = json_string_value(json_object_get(command->config, name));
+    return value;
+}
+
+/** What the user says, or what goes with the objective, or the table. */
+static const char *peek(const basin__command *command, const char *name) {
+    const char *value = peek_given(command, name);
+    if (!value)
+        value = basin__kind_along(name, peek_given(command, "objective"));
     if (value)
         return value;
     const basin__option *option =

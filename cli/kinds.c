@@ -52,3 +52,8 @@ const basin__kind *basin__kind_find(const char *name) {
             return &basin__kinds[i];
     return NULL;
 }
+
+const char *basin__kind_along(const char *kind, const char *objective) {
+    const basin__objective_def *def = objective ? basin__objective_find(objective) : NULL;
+    return def && strcmp(kind, "sampler") == 0 ? def->sampler : NULL;
+}

@@ -105,6 +105,9 @@ expect_error 2 \
     basin bench update $denoise $tiny_update --precision bf16
 expect_error 2 "basin bench: only update trains: leave --objective and its options away" \
     basin bench chain --objective diffusion
+expect 0 " an update of 3 chain steps and the parameter step " \
+    basin bench update --objective recovery-likelihood --level-steps 3 --network mlp \
+    --noise-conditional --shape 2 --chains 4 --rounds 1
 check "one line for each number of threads" sh -c \
     '[ "$(basin bench scaling '"$tiny"' | wc -l)" -eq 2 ]'
 

@@ -69,7 +69,7 @@ check "a model of noise levels and classes is trained" basin train --data stroke
     --updates 4 --batch 16 --out "$tmp/flow" --quiet
 for sampler in "ode --levels 4" "ode --method rk45 --tolerance-relative 0.1 --tolerance-absolute 0.1" \
     "predictor-corrector --levels 3 --corrector hmc" "annealed-langevin --levels 2 --level-steps 3" \
-    "ddim --levels 4 --eta 1"; do
+    "ddim --levels 4 --eta 1" "recovery-langevin --levels 3 --level-steps 4"; do
     expect 0 "samples.png: 4 samples" basin sample --model flow --n 4 --classes --sampler $sampler
 done
 check "a class of its own for each sample, and one for all" sh -c '

@@ -48,6 +48,13 @@ expect_error 2 "basin train: restart-from faint is for chains from the buffer: t
 or leave restart-from away" basin train --restart-from faint --chain-start noise --out other
 expect_error 2 "basin train: shift, flip, treat and range are for images, and two-moons holds points" \
     basin train --data two-moons --shift 2 --out other
+recovery="--data two-moons --network mlp --noise-conditional --objective recovery-likelihood"
+expect_error 2 "basin train: objective recovery-likelihood starts each chain at a noisier copy of its \
+example: leave chain-start away" basin train $recovery --chain-start buffer --out other
+expect_error 2 "basin train: objective recovery-likelihood learns from chains that are bound to noisier \
+copies, and sampler ode binds none: take sampler recovery-langevin" \
+    basin train $recovery --sampler ode --out other
+expect 0 "of 3 steps an update" basin train $recovery --levels 4 --level-steps 3 --dry-run
 [ ! -e other ] && ok "mistakes leave no folder" || not_ok "mistakes leave no folder"
 expect 0 "updates      5, roll-backs 0" basin train $small --updates 5 --out run --force
 expect 3 "training ran away" basin train $small --updates 50 --out away --gap-limit 1e-9

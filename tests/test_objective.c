@@ -297,8 +297,10 @@ static void test_pytorch(void **state) {
     }
 }
 
-/** Compared in tests/test_classify.c, tests/test_improved_cd.c: they need more than an energy. */
-static const char *const compared_elsewhere[] = {"classify", "jem", "improved-cd"};
+/** Compared in tests/test_classify.c, test_improved_cd.c, test_recovery.c: they need more than an
+ * energy. */
+static const char *const compared_elsewhere[] = {"classify", "jem", "improved-cd",
+                                                 "recovery-likelihood"};
 
 /** No objective is without a case above. */
 static void test_all_are_compared(void **state) {
@@ -717,6 +719,12 @@ static const struct {
      {1, 1, 1, 2},
      "leave --noise-conditional away"},
     {"flow-matching", "{}", "mlp", "{}", {1, 1, 1, 2}, "needs a network that takes a noise level"},
+    {"recovery-likelihood",
+     "{}",
+     "mlp",
+     "{\"noise_conditional\": true}",
+     {1, 1, 1, 2},
+     "sampler none binds none: take sampler recovery-langevin"},
     {"flow-matching",
      "{\"time_low\": 0.5, \"time_high\": 0.5}",
      "mlp",

@@ -172,6 +172,7 @@ static void test_two_parts(void **state) {
         {"predictor-corrector", "\"levels\": 40, \"corrector\": \"hmc\", \"ratio\": 0.3, "
                                 "\"predictor\": \"none\", \"corrector_steps\": 20"},
         {"annealed-langevin", "\"levels\": 40, \"level_steps\": 50"},
+        {"recovery-langevin", "\"levels\": 40, \"level_steps\": 50, \"step_scale\": 0.2"},
         {"ddim", "\"levels\": 200"},
         {"ddim", "\"levels\": 300, \"eta\": 1"},
     };
@@ -289,6 +290,44 @@ static void test_annealed_moments(void **state) {
                   "{\"levels\": 1, \"sigma_max\": 2, \"sigma_min\": 1, \"level_steps\": 200,"
                   " \"step_size\": 2, \"keep_noise\": true}",
                   &stationary);
+}
+
+/*
+ * From a chain's place x̄ at the level above, K steps at a level of variance V lead towards the mean
+ * of the conditional, m + g (x̄ − m) with g = V / (V + s²), by the factor a = 1 − (ε/2)(1/V + 1/s²)
+ * each. With them go all moments down the levels, in both units of ε.
+ */
+static void check_recovery(bool is_process, double scale, int steps) {
+    const basin__levels levels = four_levels(1);
+    moments at = {-0.5, 9};
+    for (int level = 1; level < 4; level++) {
+        const double above = basin__level(&levels, level - 1), sigma = basin__level(&levels, level);
+        const double gap = above * above - sigma * sigma, variance = 0.49 + sigma * sigma;
+        const double unit = is_process
+                                ? gap * (sigma / sqrt(1 + sigma * sigma)) / (0.3 / sqrt(1.09))
+                                : gap * sigma * sigma / (above * above);
+        const double a = 1 - 0.5 * scale * unit * (1 / variance + 1 / gap);
+        const double kept = variance / (variance + gap), reached = pow(a, steps);
+        advance(&at, kept + reached * (1 - kept),
+                sqrt(scale * unit * (1 - reached * reached) / (1 - a * a)));
+    }
+    char settings[200];
+    for (int keeps = 1; keeps >= 0; keeps--) {
+        if (!keeps)
+            advance(&at, shrunk(0.09, 0.3), 0);
+        snprintf(settings, sizeof settings,
+                 "{" FOUR_LEVELS ", \"level_steps\": %d, \"step_scale\": %g, \"step_unit\": \"%s\","
+                 " \"keep_noise\": %s}",
+                 steps, scale, is_process ? "process" : "posterior", keeps ? "true" : "false");
+        check_moments("recovery-langevin", settings, &at);
+    }
+}
+
+static void test_recovery_moments(void **state) {
+    (void)state;
+    check_recovery(false, 0.5, 4);
+    check_recovery(false, 2, 30);
+    check_recovery(true, 0.1, 10);
 }
 
 /* Euler's method with noise added before each step within [0.5, 2]. */
@@ -557,8 +596,8 @@ static void test_refusals(void **state) {
     (void)state;
     mixture conditional = two_parts, plain = two_parts, flat = {.size = 1};
     plain.is_plain = true;
-    static const char *const walkers[] = {"ode", "predictor-corrector", "annealed-langevin",
-                                          "ddim"};
+    static const char *const walkers[] = {"ode", "predictor-corrector", "annealed-langevin", "ddim",
+                                          "recovery-langevin"};
     for (size_t i = 0; i < BASIN_COUNT(walkers); i++) {
         check_refused(&plain, walkers[i], NULL, -1, 0, BASIN_ERROR_CONFIG);
         check_refused(&conditional, walkers[i], "{\"sigma_max\": 1, \"sigma_min\": 1}", -1, 0,
@@ -570,6 +609,7 @@ static void test_refusals(void **state) {
         check_refused(&flat, walkers[i], "{\"guidance\": 1}", -1, 0, BASIN_ERROR_CONFIG);
         check_refused(&conditional, walkers[i], NULL, -1, 1, BASIN_ERROR_ARGUMENT);
     }
+    check_refused(&conditional, "recovery-langevin", "{\"levels\": 1}", -1, 0, BASIN_ERROR_CONFIG);
     check_refused(&conditional, "langevin", NULL, 2, 0, BASIN_ERROR_ARGUMENT);
     check_refused(&conditional, "langevin", NULL, -1, -1, BASIN_ERROR_ARGUMENT);
     check_refused(&plain, "langevin", NULL, -1, 1, BASIN_ERROR_ARGUMENT);
@@ -622,6 +662,7 @@ static const char *const every_sampler[][2] = {
     {"predictor-corrector", "{\"levels\": 3, \"corrector\": \"hmc\", \"guidance\": 0.5}"},
     {"annealed-langevin", "{\"levels\": 3, \"level_steps\": 2, \"guidance\": 0.5}"},
     {"ddim", "{\"levels\": 4, \"eta\": 0.5, \"guidance\": 0.5}"},
+    {"recovery-langevin", "{\"levels\": 3, \"level_steps\": 2, \"guidance\": 0.5}"},
     {"mala", "{\"n_steps\": 4}"},
     {"hmc", "{\"n_steps\": 2, \"leapfrog_steps\": 2}"},
 };
@@ -812,6 +853,7 @@ int main(void) {
         cmocka_unit_test(test_predictor_moments),
         cmocka_unit_test(test_ddim_moments),
         cmocka_unit_test(test_annealed_moments),
+        cmocka_unit_test(test_recovery_moments),
         cmocka_unit_test(test_churn_moments),
         cmocka_unit_test(test_corrector_moments),
         cmocka_unit_test(test_langevin_corrector),

@@ -355,6 +355,32 @@ def joint(net, s, x, weight=0.5, dropout=0.4):
     return scale[:, 0] * error.square().mean(1) + weight * cross_entropy
 
 
+def geometric(low, high, count):
+    return high * (low / high) ** (torch.arange(count) / (count - 1))
+
+
+def karras(low, high, count, rho=7):
+    share = torch.arange(count) / (count - 1)
+    return (high ** (1 / rho) + share * (low ** (1 / rho) - high ** (1 / rho))) ** rho
+
+
+def recovery(net, s, x, levels=None, alpha=0.01, power=0.0):
+    """Chains end anywhere: their ends are given. What binds them is made of the other sources."""
+    levels = geometric(0.05, 10, 10) if levels is None else levels
+    gaps = (levels[:-1] ** 2 - levels[1:] ** 2).sqrt()
+    drawn = (s.uniform("level", 1) * len(gaps)).long()
+    level, gap = s.keep("sigma", levels[1:][drawn]), s.keep("anchor_std", gaps[drawn])
+    label = label_of(net, s)
+    if label is not None:
+        s.keep("negative_label", torch.randint(0, net.classes + 1, (BATCH, 1)).double())
+        label = s["negative_label"]
+    noisy = x + level * s.normal("noise", net.size)
+    s.keep("anchor", noisy + gap * s.normal("step", net.size))
+    low, high = net(noisy, level, label), net(s.normal("negative", net.size), level, label)
+    weight = (gap[:, 0] / gaps[-1]) ** power
+    return weight * (low - high + alpha * (low**2 + high**2))
+
+
 CASES = {
     "cd": lambda: (Mlp(2), cd, {}),
     "score": lambda: (Mlp(2), score_matching, {}),
@@ -412,6 +438,12 @@ CASES = {
     "unet_norm2": lambda: (Unet(4, 4, 3, form="norm", activation="softplus"), diffusion, {}),
     "unet_scalar": lambda: (Unet(8, 8, 1, form="scalar", norm=2), diffusion, {}),
     "unet_logits": lambda: (Unet(4, 8, 1, norm=2, logits=3), joint, {}),
+    "recovery": lambda: (Mlp(2, form="residual"), recovery, {}),
+    "recovery_weighted": lambda: (
+        Mlp(3, "softplus", form="scalar", classes=2),
+        recovery,
+        {"levels": karras(0.2, 4, 4), "alpha": 0.2, "power": 1.5},
+    ),
 }
 
 

@@ -162,6 +162,7 @@ basin_status basin__loss_create_along(const basin__objective_def *objective, con
     basin__loss *loss = basin__alloc(energy->context, sizeof *loss);
     if (loss == NULL)
         return BASIN_ERROR_MEMORY;
+    loss->objective = objective;
     loss->energy = energy;
     loss->batch = batch;
     loss->sampler = sampler;
@@ -298,6 +299,8 @@ static void fill_example(void *user, int64_t i, int worker) {
         for (int64_t k = 0; source->kind == BASIN__SOURCE_SIGN && k < source->size; k++)
             numbers[k] = numbers[k] < 0.5f ? -1.0f : 1.0f;
     }
+    if (of->loss->objective->make != NULL)
+        of->loss->objective->make(of->loss, i);
 }
 
 void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t attempt) {

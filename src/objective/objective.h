@@ -25,8 +25,13 @@ typedef enum basin__source_kind {
     BASIN__SOURCE_CHAIN,          /* where a chain stood before its last steps, shaped like x */
     BASIN__SOURCE_CHAIN_NOISE,    /* the normals of those steps, one after another */
     BASIN__SOURCE_NEIGHBOUR,      /* of some other chains the one nearest to its end, like x */
-    BASIN__SOURCE_NORMAL,         /* standard normals */
-    BASIN__SOURCE_UNIFORM,        /* uniform in [0, 1) */
+    /* What an example's chain starts from and is bound to, like x; its noise level and standard
+       deviation, scalars (basin__chain_anchors). The objective makes them. */
+    BASIN__SOURCE_ANCHOR,
+    BASIN__SOURCE_ANCHOR_LEVEL,
+    BASIN__SOURCE_ANCHOR_STD,
+    BASIN__SOURCE_NORMAL,  /* standard normals */
+    BASIN__SOURCE_UNIFORM, /* uniform in [0, 1) */
     /* A number that is uniform, or normal, by itself, and whose quantiles lie evenly over the
        batch: a mean over noise levels then varies less (Kingma et al., 2021, appendix I) */
     BASIN__SOURCE_SPREAD,
@@ -60,7 +65,8 @@ typedef enum basin__need {
     BASIN__NEED_PLAIN = 4,       /* a network that takes none */
     BASIN__NEED_LABELS = 8,      /* data with labels, a network that takes a label */
     BASIN__NEED_LOGITS = 16,     /* a network that gives logits */
-    BASIN__NEED_CURVATURE = 32   /* E with a second derivative to x: no piecewise linear network */
+    BASIN__NEED_CURVATURE = 32,  /* E with a second derivative to x: no piecewise linear network */
+    BASIN__NEED_ANCHORS = 64     /* negatives from chains that a sampler binds to anchors */
 } basin__need;
 
 typedef struct basin__objective_def {
@@ -69,6 +75,7 @@ typedef struct basin__objective_def {
     const basin__option *options;
     size_t option_count, options_bytes;
     unsigned needs;         /* of basin__need */
+    const char *sampler;    /* that it is trained with, unless another is asked for; NULL: any */
     bool learns_no_density; /* nothing fits exp(−E), so the model's temperature is nominal */
     /** Needs that options bring beside. NULL: none. */
     unsigned (*needs_by_options)(const void *options);
@@ -85,6 +92,9 @@ typedef struct basin__objective_def {
      * again, so the same data must give the same bits. NULL: there are none.
      */
     basin_status (*fit)(const void *options, basin__loss *loss, const basin__examples *examples);
+    /** Make the sources of kind "anchor" of example i from the others of it. NULL: there are none.
+     */
+    void (*make)(basin__loss *loss, int64_t i);
     /** Share of chains that run at no class, of those with a source "negative_label". NULL: 0. */
     double (*class_dropout)(const void *options);
     /** How many chains a source of the nearest is chosen among. NULL: it has none. */
@@ -106,6 +116,7 @@ typedef struct basin__loss_input {
 
 /** A loss compiled for batches of a fixed size. */
 struct basin__loss {
+    const basin__objective_def *objective;
     basin_energy *energy;
     const basin__sampler_def *sampler; /* of the chains; NULL: not known */
     const void *sampler_options;
@@ -155,7 +166,8 @@ float *basin__loss_find(const basin__loss *loss, const char *name);
 const basin__loss_input *basin__loss_find_kind(const basin__loss *loss, basin__source_kind kind);
 /**
  * Fill all sources of random numbers for update `draw` (each a pure function of seed, draw,
- * attempt, example and element).
+ * attempt, example and element), and then what the objective makes of them and of the data, which
+ * must be there.
  */
 void basin__loss_fill(basin__loss *loss, uint64_t seed, uint64_t draw, uint16_t attempt);
 /** Run on the sources. Prepares the plan first, since parameters have changed. */

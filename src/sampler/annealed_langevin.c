@@ -45,11 +45,7 @@ static void annealed_run(const void *values, const basin__cpu_kernels *kernels,
         basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, step, tile->noise);
         kernels->axpy(tile->x, (float)sqrt(alpha), tile->noise, tile->n * tile->size);
     }
-    if (options->is_noisy)
-        basin__level_box(levels, kernels, tile);
-    else
-        basin__level_denoise(levels, kernels, energy, tile,
-                             basin__level(levels, levels->count - 1));
+    basin__level_end(levels, kernels, energy, tile, options->is_noisy);
 }
 
 static int64_t annealed_steps(const void *values) {

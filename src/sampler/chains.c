@@ -41,6 +41,17 @@ static basin__chain_tail tail_from(const basin__chain_run *run, int64_t first, i
     return tail;
 }
 
+/** The anchors of the chains from `first` on. */
+static basin__chain_anchors anchors_from(const basin__chain_run *run, int64_t first, int64_t size) {
+    basin__chain_anchors anchors = run->anchors;
+    if (anchors.x != NULL) {
+        anchors.x += first * size;
+        anchors.noise_levels += first;
+        anchors.stds += first;
+    }
+    return anchors;
+}
+
 static void run_tile(void *user, int64_t index, int worker) {
     chains *all = user;
     const int64_t first = first_of(all, index), scratch = (int64_t)worker * all->largest;
@@ -64,6 +75,7 @@ static void run_tile(void *user, int64_t index, int worker) {
         .attempt = all->run->attempt,
         .worker = worker,
         .tail = tail_from(all->run, first, all->size),
+        .anchors = anchors_from(all->run, first, all->size),
     };
     all->run->sampler->run(all->run->options, all->kernels, all->run->energy, &tile);
     all->outcomes[index] = (outcome){tile.is_diverged, tile.is_unfinished, tile.evaluations,
@@ -145,6 +157,11 @@ static void count_up(basin__chain_run *run, const chains *all) {
         run->acceptance = (double)accepted / (double)proposed;
 }
 
+int64_t basin__chain_run_steps(const basin__chain_run *run) {
+    return run->anchors.x != NULL ? run->sampler->anchored_steps(run->options)
+                                  : run->sampler->steps(run->options);
+}
+
 basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
     basin_context *context = run->energy->context;
     run->gradient_norm = 0;
@@ -165,7 +182,7 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
         double norm_sum = 0;
         for (int64_t i = 0; i < n; i++)
             norm_sum += all.norms[i];
-        int64_t steps = run->sampler->steps(run->options);
+        int64_t steps = basin__chain_run_steps(run);
         run->gradient_norm = steps > 0 ? norm_sum / ((double)steps * (double)n) : 0;
         count_up(run, &all);
         status = judge(context, &all);

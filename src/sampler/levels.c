@@ -79,6 +79,11 @@ double basin__level(const basin__levels *levels, int64_t i) {
     return level_at(levels, from + (to - from) * ((double)i / (double)(levels->count - 1)));
 }
 
+double basin__level_gap(const basin__levels *levels, int64_t i) {
+    const double from = basin__level(levels, i - 1), to = basin__level(levels, i);
+    return sqrt((from - to) * (from + to));
+}
+
 static bool is_guided(const basin__levels *levels) {
     return levels->guidance < 0 || levels->guidance > 0;
 }
@@ -169,6 +174,15 @@ bool basin__level_denoise(const basin__levels *levels, const basin__cpu_kernels 
     kernels->axpy(tile->x, -(float)(sigma * sigma), tile->gradient, tile->n * tile->size);
     basin__level_box(levels, kernels, tile);
     return true;
+}
+
+void basin__level_end(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                      basin_energy *energy, basin__chain_tile *tile, bool is_noisy) {
+    if (is_noisy)
+        basin__level_box(levels, kernels, tile);
+    else
+        basin__level_denoise(levels, kernels, energy, tile,
+                             basin__level(levels, levels->count - 1));
 }
 
 void basin__level_box(const basin__levels *levels, const basin__cpu_kernels *kernels,

@@ -49,6 +49,9 @@ typedef struct basin__levels {
 /** σ_i, i = 0 … count; σ_count = 0. */
 double basin__level(const basin__levels *levels, int64_t i);
 
+/** s of σ_{i−1}² = σ_i² + s², i = 1 … count − 1: the noise from a level to the one above. */
+double basin__level_gap(const basin__levels *levels, int64_t i);
+
 /* What goes into a definition as it is: `options` begins with basin__levels. */
 
 /** check: ends of levels and box are in order. */
@@ -80,6 +83,10 @@ bool basin__level_denoise(const basin__levels *levels, const basin__cpu_kernels 
                           basin_energy *energy, basin__chain_tile *tile, double sigma);
 /** How often an evaluation at a level evaluates the energy: twice under guidance. */
 int basin__level_cost(const basin__levels *levels);
+
+/** The end of a walk: that step from the lowest level, unless its noise is kept; then the box. */
+void basin__level_end(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                      basin_energy *energy, basin__chain_tile *tile, bool is_noisy);
 /** Keep the samples in the box, if that is wanted. */
 void basin__level_box(const basin__levels *levels, const basin__cpu_kernels *kernels,
                       basin__chain_tile *tile);

@@ -22,6 +22,16 @@ typedef struct basin__chain_tail {
     float *noise;       /* [n, step_count, size], out: the standard normals they drew */
 } basin__chain_tail;
 
+/**
+ * What binds chains to noisier copies of what they draw: each starts at its anchor, stays at its
+ * own noise level σ, and walks E(x, σ) + ‖x − anchor‖² / (2 std²).
+ */
+typedef struct basin__chain_anchors {
+    const float *x;            /* [n, size]; NULL: chains are not bound */
+    const float *noise_levels; /* [n] */
+    const float *stds;         /* [n] */
+} basin__chain_anchors;
+
 /** A tile of chains, [n, size] dense. */
 typedef struct basin__chain_tile {
     float *x;
@@ -41,12 +51,13 @@ typedef struct basin__chain_tile {
     uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
     uint16_t attempt;    /* a roll-back is a new attempt */
     int worker;
-    basin__chain_tail tail;     /* of the tile's chains; of samplers that have step() */
-    double *gradient_norms;     /* [n]; the sampler adds each step's |dE/dx| */
-    int64_t evaluations;        /* of the gradient, over all chains */
-    int64_t proposed, accepted; /* moves, over all chains, of samplers that may reject */
-    bool is_diverged;           /* the sampler found a value that is not finite */
-    bool is_unfinished;         /* the sampler's bound on evaluations was reached before the end */
+    basin__chain_tail tail;       /* of the tile's chains; of samplers that have step() */
+    basin__chain_anchors anchors; /* of the tile's chains; of samplers that have anchored_steps() */
+    double *gradient_norms;       /* [n]; the sampler adds each step's |dE/dx| */
+    int64_t evaluations;          /* of the gradient, over all chains */
+    int64_t proposed, accepted;   /* moves, over all chains, of samplers that may reject */
+    bool is_diverged;             /* the sampler found a value that is not finite */
+    bool is_unfinished; /* the sampler's bound on evaluations was reached before the end */
 } basin__chain_tile;
 
 /** What a step is built in: dE/dx at a value of the graph comes from gradient(user, x). */
@@ -84,6 +95,11 @@ typedef struct basin__sampler_def {
     basin_temperature (*temperature)(const void *options);
     /** Evaluations of the gradient in one run, at most. */
     int64_t (*steps)(const void *options);
+    /**
+     * The same of chains that are bound to anchors. NULL: the sampler binds none. Options of one
+     * that does begin with basin__levels, of which anchors are drawn.
+     */
+    int64_t (*anchored_steps)(const void *options);
     /** NULL: uniform starts. */
     basin__chain_start (*start)(const void *options);
     /** Whether the options suit the energy, and a run with or without a class: BASIN_ERROR_CONFIG.
@@ -129,12 +145,16 @@ typedef struct basin__chain_run {
     uint64_t seed, first_draw;
     uint32_t first_chain;
     uint16_t attempt;
-    basin__chain_tail tail; /* what is kept of the run; step_count 0: nothing */
+    basin__chain_tail tail;       /* what is kept of the run; step_count 0: nothing */
+    basin__chain_anchors anchors; /* of samplers that have anchored_steps(); x NULL: none */
     /* out */
     double gradient_norm; /* mean over chains and steps */
     double acceptance;    /* share of the moves proposed; NaN: none is ever rejected */
     double evaluations;   /* of the gradient: what a chain needed, in the mean */
 } basin__chain_run;
+
+/** Evaluations of the gradient in the run, at most. */
+int64_t basin__chain_run_steps(const basin__chain_run *run);
 
 /**
  * Run n chains x [n, size] in place over all workers, a tile at a time. BASIN_ERROR_DIVERGED: a

@@ -108,6 +108,18 @@ static basin_status apply_preset(basin__train_config *config, const json_t *pres
     return status;
 }
 
+static bool has_anchors(const basin__objective_def *objective) {
+    return (objective->needs & BASIN__NEED_ANCHORS) != 0;
+}
+
+/* Energies at many noise levels are walked down them. */
+static void set_sampler(const basin__objective_def *objective, json_t *preset) {
+    if (objective->sampler != NULL)
+        json_object_set_new(preset, "sampler", json_string(objective->sampler));
+    else if (objective->noise_levels != NULL)
+        json_object_set_new(preset, "sampler", json_string("ode"));
+}
+
 static basin_status choose_parts(basin__train_config *config, const json_t *settings,
                                  json_t *preset) {
     basin_context *context = config->context;
@@ -117,9 +129,10 @@ static basin_status choose_parts(basin__train_config *config, const json_t *sett
     name = choose(settings, preset, "objective");
     if ((config->objective = basin__objective_find(name)) == NULL)
         return unknown(context, "objective", name);
-    /* Energies at many noise levels are walked down them, unless another sampler is asked for. */
-    if (config->objective->noise_levels != NULL && get_key(settings, "sampler", "sampler") == NULL)
-        json_object_set_new(preset, "sampler", json_string("ode"));
+    if (get_key(settings, "sampler", "sampler") == NULL)
+        set_sampler(config->objective, preset);
+    if (has_anchors(config->objective))
+        json_object_set_new(preset, "chain_start", json_string("anchor"));
     name = choose(settings, preset, "sampler");
     if ((config->sampler = basin__sampler_find(name)) == NULL)
         return unknown(context, "sampler", name);
@@ -178,6 +191,22 @@ basin_status basin__train_config_json(const basin__train_config *config, json_t 
     return BASIN_OK;
 }
 
+static basin_status check_start(const basin__train_config *config) {
+    const int64_t start = config->train.chain_start;
+    const char *objective = config->objective->name;
+    if (has_anchors(config->objective) && start != BASIN__START_ANCHOR)
+        return basin__fail(config->context, BASIN_ERROR_CONFIG,
+                           "objective %s starts each chain at a noisier copy of its example: leave "
+                           "chain-start away",
+                           objective);
+    if (!has_anchors(config->objective) && start == BASIN__START_ANCHOR)
+        return basin__fail(config->context, BASIN_ERROR_CONFIG,
+                           "chain-start anchor is for objectives that give chains anchors, and %s "
+                           "gives none: take buffer, data or noise",
+                           objective);
+    return BASIN_OK;
+}
+
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
     const basin__train_values *train = &config->train;
     basin_context *context = config->context;
@@ -189,6 +218,7 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
     if (is_points && train->buffer_storage == BASIN__STORAGE_BYTE)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-storage byte is for images, and %s holds points", train->data);
+    BASIN_TRY(check_start(config));
     if (train->chain_start != BASIN__START_BUFFER &&
         train->restart_from == BASIN__RESTART_FROM_FAINT)
         return basin__fail(context, BASIN_ERROR_CONFIG,

@@ -44,10 +44,7 @@ basin_status basin__trainer_describe(basin__trainer *trainer, basin__run_facts *
     const double batch = (double)trainer->batch;
     *facts = (basin__run_facts){
         .parameter_count = basin_energy_parameter_count(trainer->energy),
-        .chain_steps = !trainer->has_chains
-                           ? 0
-                           : trainer->config.sampler->steps(
-                                 trainer->config.groups[BASIN__GROUP_SAMPLER].values),
+        .chain_steps = basin__trainer_chain_steps(trainer),
         .step_flops = gradient.flops * batch,
         .loss_flops = loss.flops * batch,
         .data_bytes = (size_t)info->count * (size_t)trainer->size * element,

@@ -186,6 +186,24 @@ static basin_status label_buffer(basin__trainer *trainer) {
     return BASIN_OK;
 }
 
+int64_t basin__trainer_chain_steps(const basin__trainer *trainer) {
+    const basin__train_config *config = &trainer->config;
+    const basin__chain_run run = {.sampler = config->sampler,
+                                  .options = config->groups[BASIN__GROUP_SAMPLER].values,
+                                  .anchors = trainer->anchors};
+    return trainer->has_chains ? basin__chain_run_steps(&run) : 0;
+}
+
+/* The loss's anchors, where it makes them. */
+static void find_anchors(basin__trainer *trainer) {
+    const basin__loss *loss = trainer->loss;
+    const basin__loss_input *x = basin__loss_find_kind(loss, BASIN__SOURCE_ANCHOR);
+    const basin__loss_input *level = basin__loss_find_kind(loss, BASIN__SOURCE_ANCHOR_LEVEL);
+    const basin__loss_input *std = basin__loss_find_kind(loss, BASIN__SOURCE_ANCHOR_STD);
+    if (x != NULL && level != NULL && std != NULL)
+        trainer->anchors = (basin__chain_anchors){x->data, level->data, std->data};
+}
+
 /* What the loss asks for beside where chains end: their last steps, their nearest neighbours. */
 static basin_status make_tail(basin__trainer *trainer) {
     const basin__train_config *config = &trainer->config;
@@ -218,6 +236,7 @@ static basin_status make_chains(basin__trainer *trainer) {
     if (trainer->starts == NULL || trainer->chains == NULL || trainer->one == NULL ||
         trainer->chosen == NULL || trainer->ages == NULL)
         return BASIN_ERROR_MEMORY;
+    find_anchors(trainer);
     BASIN_TRY(make_tail(trainer));
     if (!trainer->has_chains || train->chain_start != BASIN__START_BUFFER)
         return BASIN_OK;

@@ -103,7 +103,8 @@ typedef struct basin__trainer {
     float *labels;                    /* [batch], the loss's; NULL: it takes none */
     float *chain_labels;    /* [batch], the loss's: classes that chains run at; NULL: at none */
     basin__chain_tail tail; /* of chains, into the loss's sources; step_count 0: none */
-    int32_t *chosen, *ages; /* [batch] */
+    basin__chain_anchors anchors; /* of chains, the loss's; x NULL: none */
+    int32_t *chosen, *ages;       /* [batch] */
 } basin__trainer;
 
 /** Make a trainer: opens data as configured where none is given, makes energies, plans, buffer. */
@@ -113,6 +114,8 @@ basin_status basin__trainer_create(basin_context *context, const json_t *setting
 void basin__trainer_destroy(basin__trainer *trainer);
 /** Of the chains whose negatives are learned from; 1 where an objective fits exp(−E) itself. */
 basin_temperature basin__trainer_temperature(const basin__trainer *trainer);
+/** Evaluations of the gradient by the chains of an update, at most; 0: there are no chains. */
+int64_t basin__trainer_chain_steps(const basin__trainer *trainer);
 /** The share of chains that run at no class, where others do. */
 double basin__trainer_class_dropout(const basin__trainer *trainer);
 /** Write what a model file says about its training into both energies' metadata. */

@@ -3,8 +3,8 @@
  * One update:
  *
  *   1. a batch of data, augmented and noisy, and the loss's random numbers;
- *   2. for contrastive objectives as many chains, from the replay buffer, the data or noise, walked
- *      by the sampler;
+ *   2. for contrastive objectives as many chains, from the replay buffer, the data, noise or the
+ *      loss's anchors, walked by the sampler;
  *   3. the loss's energies and gradients;
  *   4. a step of the optimiser, the states, and the running average;
  *   5. the chains go back to the buffer.
@@ -96,10 +96,21 @@ static void start_from_buffer(basin__trainer *trainer, const basin__moment *mome
     }
 }
 
+static void start_from_anchors(basin__trainer *trainer, const basin__moment *moment) {
+    for (int64_t i = 0; i < trainer->batch; i++) {
+        trainer->ages[i] = 0;
+        label_fresh(trainer, moment, i);
+    }
+    memcpy(trainer->starts, trainer->anchors.x,
+           (size_t)trainer->batch * (size_t)trainer->size * sizeof(float));
+}
+
 static void start_chains(basin__trainer *trainer, const basin__moment *moment) {
     int64_t from = trainer->config.train.chain_start;
     if (from == BASIN__START_BUFFER)
         start_from_buffer(trainer, moment);
+    else if (from == BASIN__START_ANCHOR)
+        start_from_anchors(trainer, moment);
     else
         for (int64_t i = 0; i < trainer->batch; i++)
             start_fresh(trainer, moment, i,
@@ -118,9 +129,10 @@ static basin_status walk_chains(basin__trainer *trainer, const basin__moment *mo
                             .labels = trainer->chain_labels,
                             .seed = moment->seed,
                             .first_draw =
-                                moment->update * (uint64_t)config->sampler->steps(options),
+                                moment->update * (uint64_t)basin__trainer_chain_steps(trainer),
                             .attempt = moment->attempt,
-                            .tail = trainer->tail};
+                            .tail = trainer->tail,
+                            .anchors = trainer->anchors};
     BASIN_TRY(basin__chains_run(&run, trainer->batch, trainer->chains));
     trainer->progress.meter.gradient_norm_input += run.gradient_norm;
     return BASIN_OK;
@@ -255,7 +267,7 @@ static void find_neighbours(basin__trainer *trainer, const basin__moment *moment
                            room->data);
 }
 
-/* Negatives: chains walked from the buffer, the data or noise. */
+/* Negatives: chains walked from where they start. */
 static basin_status make_negatives(basin__trainer *trainer, const basin__moment *moment) {
     start_chains(trainer, moment);
     BASIN_TRY(walk_chains(trainer, moment));
