@@ -116,46 +116,20 @@ static void check_case(basin_context *context, const basin__safetensors *file, c
     if (make(context, of, &p) != BASIN_OK)
         fail_msg("%s: %s", of->name, basin_context_error(context));
     fixture_fill(file, of->name, p.energy);
-    for (int i = 0; i < p.loss->source_count; i++) {
-        const basin__loss_input *source = &p.loss->sources[i];
-        const int64_t count = BATCH * source->size;
-        memcpy(source->data,
-               fixture_data(file, of->name, "source.", source->name, BASIN__DTYPE_F32, count),
-               (size_t)count * sizeof(float));
-    }
+    fixture_fill_sources(file, of->name, p.loss);
     assert_int_equal(basin__loss_run(p.loss), BASIN_OK);
-    fixture_compare(of->name, "the loss", p.loss->losses, false,
-                    fixture_data(file, of->name, "", "loss", BASIN__DTYPE_F64, BATCH), NULL, BATCH,
-                    1e-4);
-    const basin__parameters *all = &p.energy->parameters;
-    for (int i = 0; i < all->count; i++) {
-        const basin__parameter *parameter = &all->items[i];
-        const int64_t count = basin_shape_count(parameter->shape);
-        if (!parameter->is_state)
-            fixture_compare(
-                of->name, parameter->name, p.loss->gradients[i], false,
-                fixture_data(file, of->name, "grad.", parameter->name, BASIN__DTYPE_F64, count),
-                parameter, count, 1e-4);
-    }
+    fixture_compare_loss(file, of->name, p.loss);
     unmake(context, &p);
+}
+
+static void check_cases(basin_context *context, const basin__safetensors *file) {
+    for (size_t i = 0; i < BASIN_COUNT(cases); i++)
+        check_case(context, file, &cases[i]);
 }
 
 static void test_pytorch(void **state) {
     (void)state;
-    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
-        basin_context *context = test_context_on(basin__isa_name((basin__isa)isa), 2);
-        basin__safetensors file;
-        if (!context) {
-            print_message("this processor lacks %s\n", basin__isa_name((basin__isa)isa));
-            continue;
-        }
-        if (basin__safetensors_read(context, NETWORKS_FIXTURE, &file) != BASIN_OK)
-            fail_msg("%s", basin_context_error(context));
-        for (size_t i = 0; i < BASIN_COUNT(cases); i++)
-            check_case(context, &file, &cases[i]);
-        basin__safetensors_reset(context, &file);
-        basin_context_destroy(context);
-    }
+    fixture_check(NETWORKS_FIXTURE, check_cases);
 }
 
 /* ---- a sampler's steps as graph ---- */

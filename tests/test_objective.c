@@ -3,7 +3,7 @@
  * Objectives: losses and parameter gradients against PyTorch in float64 (numbers made by
  * tools/make_objective_fixture.py), what they learn of a Gaussian, their fitted noise, their needs.
  */
-#include "support.h"
+#include "fixture.h"
 
 #include "backend/cpu/kernels.h"
 #include "base/cpu.h"
@@ -14,7 +14,6 @@
 #include <basin/train.h>
 #include <math.h>
 
-#define FIXTURE "tests/data/objective_fixture.safetensors"
 #define BATCH 5
 
 static basin_energy *energy_of(basin_context *context, const char *network, const char *options,
@@ -197,71 +196,6 @@ static const fixture_case cases[] = {
      {1, 4, 8, 1}},
 };
 
-static const basin__tensor_entry *entry_of(const basin__safetensors *file, const char *name,
-                                           const char *kind, const char *tensor, basin__dtype dtype,
-                                           int64_t count) {
-    char full[128];
-    snprintf(full, sizeof full, "%s.%s%s", name, kind, tensor);
-    const basin__tensor_entry *entry = basin__safetensors_find(file, full);
-    if (entry == NULL)
-        fail_msg("the fixture has no %s", full);
-    assert_int_equal(entry->dtype, dtype);
-    if (entry->bytes != (size_t)count * basin__dtype_bytes(dtype))
-        fail_msg("%s has %zu bytes, and %lld numbers are wanted", full, entry->bytes,
-                 (long long)count);
-    return entry;
-}
-
-/** ‖a − b‖ ≤ tolerance ‖b‖, and no rounding where b is exactly zero. */
-static void expect_near(const char *name, const char *what, const float *a, const double *b,
-                        int64_t count, double tolerance) {
-    double apart = 0, size = 0;
-    for (int64_t i = 0; i < count; i++) {
-        apart += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        size += b[i] * b[i];
-    }
-    if (!(sqrt(apart) <= tolerance * sqrt(size)))
-        fail_msg("%s: %s is %.3g from PyTorch's, of norm %.3g; at most %.1g of that is right", name,
-                 what, sqrt(apart), sqrt(size), tolerance);
-}
-
-static void fill_from_fixture(const fixture_case *at, const basin__safetensors *file,
-                              basin__loss *loss) {
-    basin__parameters *all = &loss->energy->parameters;
-    for (int i = 0; i < all->count; i++)
-        basin__parameter_from_file(&all->items[i],
-                                   entry_of(file, at->name, "parameter.", all->items[i].name,
-                                            BASIN__DTYPE_F32,
-                                            basin_shape_count(all->items[i].shape))
-                                       ->data,
-                                   all->items[i].data);
-    basin__energy_changed(loss->energy);
-    for (int i = 0; i < loss->source_count; i++) {
-        const basin__loss_input *source = &loss->sources[i];
-        int64_t count = source->kind == BASIN__SOURCE_FITTED ? source->size : BATCH * source->size;
-        const basin__tensor_entry *entry =
-            entry_of(file, at->name, "source.", source->name, BASIN__DTYPE_F32, count);
-        memcpy(basin__loss_find(loss, source->name), entry->data, entry->bytes);
-    }
-}
-
-static void compare_with_fixture(const fixture_case *at, const basin__safetensors *file,
-                                 basin__loss *loss) {
-    basin__parameters *all = &loss->energy->parameters;
-    expect_near(at->name, "the loss", loss->losses,
-                entry_of(file, at->name, "loss", "", BASIN__DTYPE_F64, BATCH)->data, BATCH, 1e-4);
-    for (int i = 0; i < all->count; i++) {
-        const int64_t count = basin_shape_count(all->items[i].shape);
-        float *gradient = test_malloc((size_t)count * sizeof(float));
-        basin__parameter_to_file(&all->items[i], loss->gradients[i], gradient);
-        expect_near(
-            at->name, all->items[i].name, gradient,
-            entry_of(file, at->name, "grad.", all->items[i].name, BASIN__DTYPE_F64, count)->data,
-            count, 1e-4);
-        test_free(gradient);
-    }
-}
-
 static void check_case(basin_context *context, const fixture_case *at,
                        const basin__safetensors *file) {
     basin_energy *energy = energy_of(context, at->network, at->network_options, at->shape);
@@ -271,30 +205,23 @@ static void check_case(basin_context *context, const fixture_case *at,
     if (basin__loss_create(objective.def, objective.options.values, energy, BATCH, &loss) !=
         BASIN_OK)
         fail_msg("%s: %s", at->name, basin_context_error(context));
-    fill_from_fixture(at, file, loss);
+    fixture_fill(file, at->name, energy);
+    fixture_fill_sources(file, at->name, loss);
     assert_int_equal(basin__loss_run(loss), BASIN_OK);
-    compare_with_fixture(at, file, loss);
+    fixture_compare_loss(file, at->name, loss);
     basin__loss_destroy(loss);
     let_go(context, &objective);
     basin_energy_destroy(energy);
 }
 
+static void check_cases(basin_context *context, const basin__safetensors *file) {
+    for (size_t i = 0; i < BASIN_COUNT(cases); i++)
+        check_case(context, &cases[i], file);
+}
+
 static void test_pytorch(void **state) {
     (void)state;
-    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
-        basin_context *context = test_context_on(basin__isa_name((basin__isa)isa), 2);
-        basin__safetensors file;
-        if (context == NULL) {
-            print_message("this processor lacks %s\n", basin__isa_name((basin__isa)isa));
-            continue;
-        }
-        if (basin__safetensors_read(context, FIXTURE, &file) != BASIN_OK)
-            fail_msg("%s", basin_context_error(context));
-        for (size_t i = 0; i < BASIN_COUNT(cases); i++)
-            check_case(context, &cases[i], &file);
-        basin__safetensors_reset(context, &file);
-        basin_context_destroy(context);
-    }
+    fixture_check(OBJECTIVE_FIXTURE, check_cases);
 }
 
 /** Compared in tests/test_classify.c, test_improved_cd.c, test_recovery.c: they need more than an

@@ -41,7 +41,6 @@ static basin__option_group sampler_options(basin_context *context, const char *t
 
 /* ---- the loss against PyTorch ---- */
 
-#define FIXTURE "tests/data/objective_fixture.safetensors"
 #define BATCH 5
 
 /** A case of tools/make_objective_fixture.py. */
@@ -102,39 +101,21 @@ static void check_case(basin_context *context, const fixture_case *at,
     fixture_fill(file, at->name, energy);
     fill_sources(at, file, loss);
     assert_int_equal(basin__loss_run(loss), BASIN_OK);
-    fixture_compare(at->name, "the loss", loss->losses, false,
-                    fixture_data(file, at->name, "", "loss", BASIN__DTYPE_F64, BATCH), NULL, BATCH,
-                    1e-4);
-    for (int i = 0; i < energy->parameters.count; i++) {
-        const basin__parameter *parameter = &energy->parameters.items[i];
-        const int64_t count = basin_shape_count(parameter->shape);
-        fixture_compare(
-            at->name, parameter->name, loss->gradients[i], false,
-            fixture_data(file, at->name, "grad.", parameter->name, BASIN__DTYPE_F64, count),
-            parameter, count, 1e-4);
-    }
+    fixture_compare_loss(file, at->name, loss);
     basin__loss_destroy(loss);
     basin_energy_destroy(energy);
     let_go(context, &options);
     let_go(context, &walking);
 }
 
+static void check_cases(basin_context *context, const basin__safetensors *file) {
+    for (size_t i = 0; i < BASIN_COUNT(cases); i++)
+        check_case(context, &cases[i], file);
+}
+
 static void test_pytorch(void **state) {
     (void)state;
-    for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
-        basin_context *context = test_context_on(basin__isa_name((basin__isa)isa), 2);
-        basin__safetensors file;
-        if (!context) {
-            print_message("this processor lacks %s\n", basin__isa_name((basin__isa)isa));
-            continue;
-        }
-        if (basin__safetensors_read(context, FIXTURE, &file) != BASIN_OK)
-            fail_msg("%s", basin_context_error(context));
-        for (size_t i = 0; i < BASIN_COUNT(cases); i++)
-            check_case(context, &cases[i], &file);
-        basin__safetensors_reset(context, &file);
-        basin_context_destroy(context);
-    }
+    fixture_check(OBJECTIVE_FIXTURE, check_cases);
 }
 
 /* ---- the conditional in closed form ---- */

@@ -18,8 +18,8 @@
  *      0 0 0 0 0 0 0 0 0 0 0     bottom
  *
  * Files: plan.c (which values are needed, where each lives), group.c (fusion),
- * lower.c (convolutions to tap lists, packing), run.c (one tile), batch.c
- * (shards and their merging).
+ * lower.c (convolutions to tap lists, packing), winograd.c, winograd_weight.c
+ * (fast ones), run.c (one tile), batch.c (shards and their merging).
  */
 #ifndef BASIN_PLAN_INSIDE_H
 #define BASIN_PLAN_INSIDE_H

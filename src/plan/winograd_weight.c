@@ -26,7 +26,7 @@
 /** Floats of a point's products. */
 #define PRODUCTS (RUN * BASIN__CONV_WIDTH)
 
-static int points_of(const basin__winograd *fast) { return fast->points[0] * fast->points[1]; }
+static int point_count(const basin__winograd *fast) { return fast->points[0] * fast->points[1]; }
 
 basin_status basin__winograd_lower_weight(basin__plan *plan, basin__phase *phase,
                                           const basin__winograd *form) {
@@ -34,7 +34,7 @@ basin_status basin__winograd_lower_weight(basin__plan *plan, basin__phase *phase
     if (!fast)
         return BASIN_ERROR_MEMORY;
     int numbers = basin__winograd_inputs(fast) + fast->width;
-    int most = (int)(BATCH_BYTES / ((size_t)(points_of(fast) * numbers) * sizeof(float)));
+    int most = (int)(BATCH_BYTES / ((size_t)(point_count(fast) * numbers) * sizeof(float)));
     int batch = plan->tile * basin__winograd_tiles(fast);
     batch = batch > BASIN__TILES_MAX ? BASIN__TILES_MAX : batch;
     fast->batch = batch > most && batch > BASIN__TILES_UNIT
@@ -47,7 +47,7 @@ basin_status basin__winograd_lower_weight(basin__plan *plan, basin__phase *phase
 
 size_t basin__winograd_weight_scratch(const basin__phase *phase) {
     const basin__winograd *fast = phase->fast;
-    return (size_t)points_of(fast) *
+    return (size_t)point_count(fast) *
            ((size_t)fast->point + (size_t)fast->gradient_point + PRODUCTS);
 }
 
@@ -129,8 +129,8 @@ void basin__winograd_run_weight(const basin__plan *plan, const basin__group *gro
     const ptrdiff_t image_example = plan->places[node->input[0]].layout.example;
     const ptrdiff_t gradient_example = plan->places[node->input[1]].layout.example;
     basin__tiles tiles = {.values = basin__register(plan, workspace, plan->register_count)};
-    float *spread = tiles.values + points_of(fast) * fast->point;
-    float *products = spread + points_of(fast) * fast->gradient_point;
+    float *spread = tiles.values + point_count(fast) * fast->point;
+    float *products = spread + point_count(fast) * fast->gradient_point;
     int32_t gradient_row[BASIN__TILES_MAX];
     for (int slot = 0; slot < fast->batch; slot++)
         gradient_row[slot] = slot * fast->width;
