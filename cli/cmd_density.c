@@ -15,7 +15,7 @@ typedef struct density_options {
     basin__model_options model;
     char *data, *picture;
     basin__data_choice choice;
-    double temperature, noise_level, noise_std;
+    double temperature, noise_std;
     bool json;
 } density_options;
 
@@ -30,8 +30,7 @@ static const basin__option options_table[] = {
     BASIN__SEED_ROW(AT(choice.seed)),
     {"temperature", BASIN__OPTION_FLOAT, AT(temperature), "0", 0, 1e12, NULL, NULL,
      "Read the energy at this temperature; 0: the model's own"},
-    {"noise-level", BASIN__OPTION_FLOAT, AT(noise_level), "0", 0, 1e6, NULL, NULL,
-     "Level of a noise-conditional model; 0: the lowest that it was trained at"},
+    BASIN__NOISE_LEVEL_ROW,
     {"noise-std", BASIN__OPTION_FLOAT, AT(noise_std), "-1", -1, 1e6, NULL, NULL,
      "Compare with the density of data with so much noise; -1: as much as the model was trained "
      "to see"},
@@ -56,20 +55,12 @@ static basin_status choose(const density_options *options, comparison *of) {
     of->temperature =
         options->temperature > 0 ? options->temperature : basin_energy_temperature(energy).value;
     of->noise_std = options->noise_std;
-    if (options->noise_level > 0 && !energy->condition.noise_level)
-        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                           "--noise-level %g: the model takes no noise level",
-                           options->noise_level);
     if (options->noise_std < 0 && options->noise_std > -1)
         return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                            "--noise-std %g: expected 0 or more, or -1 for the model's own",
                            options->noise_std);
-    if (energy->condition.noise_level) {
-        double level = options->noise_level > 0 ? options->noise_level : energy->noise_level;
-        BASIN_TRY(basin__energy_set_condition(energy, level, -1));
-        if (of->noise_std < 0)
-            of->noise_std = level;
-    }
+    if (energy->condition.noise_level && of->noise_std < 0)
+        of->noise_std = energy->noise_level;
     if (of->noise_std < 0)
         of->noise_std = basin__energy_noted_number(energy, "data_noise_level", 0);
     return of->temperature > 0

@@ -6,6 +6,7 @@
  */
 #include "base/file.h"
 #include "eval/chart.h"
+#include "eval/classify.h"
 #include "eval/metrics.h"
 #include "eval/outside.h"
 #include "eval/score.h"
@@ -17,7 +18,9 @@
 
 #define PCA_COMPONENTS 50
 #define PCA_EXAMPLES 10000
-#define SCORES (1 + BASIN__TRIVIAL_COUNT) /* the energy, then the trivial ones */
+
+/** What the model says, high outside; then the trivial scores, in their order. */
+enum { ENERGY, CONFIDENCE, MODEL_SCORES, SCORES = MODEL_SCORES + BASIN__TRIVIAL_COUNT };
 
 typedef struct ood_options {
     basin__model_options model;
@@ -45,6 +48,7 @@ static const basin__option options_table[] = {
      "Bootstrap resamples of the 95 % intervals; 0: no intervals"},
     BASIN__NETWORK_ROW,
     BASIN__SHAPE_ROW,
+    BASIN__NOISE_LEVEL_ROW,
     BASIN__DATA_DIR_ROW(offsetof(ood_options, choice.data_dir)),
     BASIN__COUNT_ROW(offsetof(ood_options, choice.count)),
     BASIN__SEED_ROW(offsetof(ood_options, choice.seed)),
@@ -72,7 +76,9 @@ typedef struct comparison {
 } comparison;
 
 static const char *score_name(int score) {
-    return score == 0 ? "energy" : basin__trivial_name((basin__trivial)(score - 1));
+    return score == ENERGY       ? "energy"
+           : score == CONFIDENCE ? "confidence"
+                                 : basin__trivial_name((basin__trivial)(score - MODEL_SCORES));
 }
 
 /* ---- data ---- */
@@ -129,7 +135,7 @@ static basin_status fit_pca(comparison *all) {
 static basin_status check_finite(const comparison *all, set *of) {
     double square = 0.0;
     for (int64_t i = 0; i < of->info->count; i++) {
-        double energy = of->scores[0][i], delta = energy - of->mean;
+        double energy = of->scores[ENERGY][i], delta = energy - of->mean;
         if (!isfinite(energy))
             return basin__fail(all->context, BASIN_ERROR_DIVERGED,
                                "the energy of example %lld of %s is not finite", (long long)i,
@@ -141,22 +147,49 @@ static basin_status check_finite(const comparison *all, set *of) {
     return BASIN_OK;
 }
 
-/** All scores of a set; of points only the energy and the Gaussian say anything. */
+/** −max_y p(y | x) of a block of examples (Hendrycks & Gimpel, 2017). */
+static basin_status visit_confidence(void *user, basin_energy *energy, int64_t done, int64_t n,
+                                     const float *x) {
+    const int classes = basin_energy_logit_count(energy);
+    float *logits = basin__alloc_array(energy->context, (size_t)(n * classes), sizeof(float));
+    if (!logits)
+        return BASIN_ERROR_MEMORY;
+    basin_status status = basin_energy_logits(energy, n, x, logits);
+    for (int64_t i = 0; i < n && status == BASIN_OK; i++) {
+        const float *row = logits + i * classes;
+        ((double *)user)[done + i] =
+            -exp((double)row[basin__largest_of(classes, row)] - basin__level_of(classes, row));
+    }
+    basin__free(energy->context, logits);
+    return status;
+}
+
+/** Confidence is a classifier's; of points only the energy and the Gaussian say anything. */
+static bool applies(const comparison *all, const set *of, int score) {
+    if (score < MODEL_SCORES)
+        return score != CONFIDENCE || basin_energy_logit_count(all->energy) > 0;
+    return of->info->is_image || score == MODEL_SCORES + BASIN__TRIVIAL_PCA_GAUSSIAN;
+}
+
+/** All scores of a set. */
 static basin_status score_set(const comparison *all, set *of) {
     of->info = basin_data_describe(of->data);
     for (int score = 0; score < SCORES; score++) {
-        basin__trivial kind = (basin__trivial)(score - 1);
-        if (score > 0 && !of->info->is_image && kind != BASIN__TRIVIAL_PCA_GAUSSIAN)
+        if (!applies(all, of, score))
             continue;
         of->scores[score] =
             basin__alloc_array(all->context, (size_t)of->info->count, sizeof(double));
         if (!of->scores[score])
             return BASIN_ERROR_MEMORY;
-        if (score == 0)
-            BASIN_TRY(basin__score_data(all->energy, of->data, 0, of->info->count, of->scores[0]));
+        double *scores = of->scores[score];
+        if (score == ENERGY)
+            BASIN_TRY(basin__score_data(all->energy, of->data, 0, of->info->count, scores));
+        else if (score == CONFIDENCE)
+            BASIN_TRY(basin__score_blocks(all->energy, of->data, 0, of->info->count,
+                                          visit_confidence, scores));
         else
-            BASIN_TRY(
-                basin__trivial_score(all->context, kind, all->pca, of->data, of->scores[score]));
+            BASIN_TRY(basin__trivial_score(all->context, (basin__trivial)(score - MODEL_SCORES),
+                                           all->pca, of->data, scores));
     }
     return check_finite(all, of);
 }
@@ -175,7 +208,7 @@ static basin_status measure(const comparison *all, set *outside, int score) {
     int resamples = (int)all->options->resamples;
     BASIN_TRY(basin__detection_measure(all->context, in, in_count, out, out_count, resamples, seed,
                                        &outside->found[score]));
-    if (score == 0 || outside->found[score].auroc.value >= 0.5)
+    if (score < MODEL_SCORES || outside->found[score].auroc.value >= 0.5)
         return BASIN_OK;
     outside->is_reversed[score] = true;
     negate(in, in_count);
@@ -268,7 +301,7 @@ static basin_status draw_histogram(const comparison *all) {
         return BASIN_ERROR_MEMORY;
     for (int i = 0; i < all->count; i++)
         series[i] = (basin__series){.label = all->sets[i].info->name,
-                                    .y = all->sets[i].scores[0],
+                                    .y = all->sets[i].scores[ENERGY],
                                     .count = all->sets[i].info->count};
     basin_status status =
         basin__chart_histogram(all->context, path, "Energies", "energy", series, all->count);
@@ -344,7 +377,8 @@ const basin__verb basin__verb_ood = {
     .help = "measure how well energy tells outside examples from inside ones",
     .about = "Prints AUROC, AUPR (average precision, outside positive) and FPR95 (share of inside "
              "examples flagged where 95 % of the outside ones are) of the energy with 95 % "
-             "bootstrap intervals, and the same of scores that need no model: mean, number of "
+             "bootstrap intervals, of a classifier's confidence (its largest probability, negated) "
+             "where the model is one, and the same of scores that need no model: mean, number of "
              "non-zero values, total variation, size when compressed, and a Gaussian on principal "
              "components; each of those in the direction that serves it best.",
     .options = options_table,

@@ -17,7 +17,6 @@
 typedef struct sample_options {
     basin__model_options model;
     int64_t n, seed, columns, zoom, class_label;
-    double noise_level;
     bool classes;
     char *from, *out, *labels_out, *sampler, *data_dir;
     bool force, json;
@@ -46,8 +45,7 @@ static const basin__option options_table[] = {
      "Class i mod the number of classes for sample i"},
     BASIN__TEXT_ROW("labels-out", AT(labels_out),
                     "Write the class that each sample was asked for, -1: none, to this .npy file"),
-    {"noise-level", BASIN__OPTION_FLOAT, AT(noise_level), "0", 0, 1e6, NULL, NULL,
-     "Level at which samplers walk that walk at one; 0: the lowest that the model was trained at"},
+    BASIN__NOISE_LEVEL_ROW,
     BASIN__DATA_DIR_ROW(AT(data_dir)),
     BASIN__NETWORK_ROW,
     BASIN__SHAPE_ROW,
@@ -221,7 +219,7 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
     sampling.is_started = strcmp(options->from, "noise") != 0;
     sampling.labels = labels;
     sampling.class_label = (int)options->class_label;
-    sampling.noise_level = options->noise_level;
+    sampling.noise_level = options->model.noise_level;
     sampling.evaluations = &all->evaluations;
     basin_status status =
         settings ? basin__energy_ready(energy)

@@ -24,6 +24,7 @@ static const basin__option options_table[] = {
      "Data set NAME[:SPLIT], file or folder; without a split, test"},
     BASIN__NETWORK_ROW,
     BASIN__SHAPE_ROW,
+    BASIN__NOISE_LEVEL_ROW,
     BASIN__DATA_DIR_ROW(offsetof(score_options, choice.data_dir)),
     BASIN__COUNT_ROW(offsetof(score_options, choice.count)),
     BASIN__SEED_ROW(offsetof(score_options, choice.seed)),

@@ -30,6 +30,21 @@ static basin_status parse_shape(const basin__command *command, const char *text,
         "--shape %.200s is not HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, 28x28 for example", text);
 }
 
+/** Check a model against what --shape says, and set the level of --noise-level. */
+static basin_status suit(const basin__command *command, const char *path,
+                         const basin__model_options *options, int channels, basin_energy *energy) {
+    if (channels > 0 && channels != energy->shape.channels)
+        return basin__fail(command->context, BASIN_ERROR_SHAPE,
+                           "%s takes %d channels; --shape says %d", path, energy->shape.channels,
+                           channels);
+    if (options->noise_level == 0.0)
+        return BASIN_OK;
+    if (!energy->condition.noise_level)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--noise-level %g: %s takes no noise level", options->noise_level, path);
+    return basin__energy_set_condition(energy, options->noise_level, -1);
+}
+
 basin_status basin__model_load(const basin__command *command, const char *path,
                                const basin__model_options *options, const basin_data_info *data,
                                basin_energy **out) {
@@ -42,13 +57,12 @@ basin_status basin__model_load(const basin__command *command, const char *path,
         side[1] = data->width;
     }
     BASIN_TRY(basin_energy_load(command->context, path, options->network, side[0], side[1], out));
-    int channels = (*out)->shape.channels;
-    if (side[2] == 0 || side[2] == channels)
+    basin_status status = suit(command, path, options, side[2], *out);
+    if (status == BASIN_OK)
         return BASIN_OK;
     basin_energy_destroy(*out);
     *out = NULL;
-    return basin__fail(command->context, BASIN_ERROR_SHAPE, "%s takes %d channels; --shape says %d",
-                       path, channels, side[2]);
+    return status;
 }
 
 basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,

@@ -18,6 +18,7 @@
 /** First member of the structs of verbs that load a model. */
 typedef struct basin__model_options {
     char *model, *network, *shape;
+    double noise_level; /* 0: the model's own */
 } basin__model_options;
 
 #define BASIN__MODEL_ROW                                                                           \
@@ -29,6 +30,14 @@ typedef struct basin__model_options {
 #define BASIN__SHAPE_ROW                                                                           \
     BASIN__TEXT_ROW("shape", offsetof(basin__model_options, shape),                                \
                     "HEIGHTxWIDTH[xCHANNELS] of an example, where the model does not say")
+/** Where the energy is evaluated at one level. */
+#define BASIN__NOISE_LEVEL_ROW                                                                     \
+    {                                                                                              \
+        "noise-level", BASIN__OPTION_FLOAT, offsetof(basin__model_options, noise_level), "0", 0,   \
+            1e6, NULL, NULL,                                                                       \
+            "Of models that take one, the level at which the energy is taken; 0: the lowest "      \
+            "that the model was trained at"                                                        \
+    }
 
 /** Member `choice` of the structs of verbs that read data sets. */
 typedef struct basin__data_choice {
@@ -46,8 +55,8 @@ typedef struct basin__data_choice {
     BASIN__INT_ROW("seed", at, BASIN__SEED_MAX, "Seed of built-in data and of what is drawn")
 
 /**
- * Load the model of a path. `data`, where not NULL, gives height and width to a bare state_dict
- * that comes without --shape.
+ * Load the model of a path, at the level of `options` where they say one. `data`, where not NULL,
+ * gives height and width to a bare state_dict that comes without --shape.
  */
 basin_status basin__model_load(const basin__command *command, const char *path,
                                const basin__model_options *options, const basin_data_info *data,
