@@ -100,6 +100,7 @@ expect 2 "the model takes no class" basin sample --model run --classes
 expect 2 "there is no class 10" basin sample --model flow --class 10
 expect 2 "for samplers that walk at one level" basin sample --model flow --sampler ode --noise-level 1
 expect 2 "the model takes none" basin sample --model run --sampler ode
+expect 2 "takes no noise level" basin sample --model run --noise-level 1
 
 # score
 check "CSV has a head and a line an example, label before energy" sh -c '
@@ -108,10 +109,16 @@ check "CSV has a head and a line an example, label before energy" sh -c '
         grep -Eq "^29,[0-9],-?[0-9.e-]+$" s.csv'
 check "scores do not depend on the threads" sh -c '
     basin score --model run --data strokes --count 30 --quiet --threads 3 | cmp - s.csv'
+check "the energy is that of the level asked for" sh -c '
+    for level in 0 1 2; do
+        basin score --model flow --data strokes --count 3 --noise-level $level >$level.csv || exit
+    done
+    ! cmp -s 0.csv 1.csv && ! cmp -s 1.csv 2.csv'
 expect 0 "strokes:test: 30 examples, energy" basin score --model "$run" --data strokes --count 30
 expect 0 '"non_finite": 0' basin score --model "$run" --data strokes --count 30 --json
 expect 2 "--data is missing" basin score --model "$run"
 expect 2 "did you mean 'strokes'?" basin score --model "$run" --data stroks
+expect 2 "takes no noise level" basin score --model "$run" --data strokes --noise-level 1
 expect 2 "the model gives no logits" basin score --model "$run" --data strokes --count 9 \
     --probabilities p.npy
 
@@ -135,6 +142,8 @@ expect 0 "pca_gaussian" basin ood --model "$run" --in strokes --count 60 --out-d
     --resamples 0
 expect 0 '"is_reversed": ' basin ood --model "$run" --in strokes --count 60 --out-data rotated \
     --json
+expect 0 "confidence  " basin ood --model reader --in strokes --count 40 --out-data uniform-noise \
+    --resamples 0
 expect 2 "--out-data is missing" basin ood --model "$run" --in strokes
 expect 2 "did you mean 'shuffled-patches'?" basin ood --model "$run" --in strokes --out-data shufled-patches
 finish
