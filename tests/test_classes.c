@@ -350,16 +350,17 @@ static void test_joint_energies_are_learnt(void **state) {
 }
 
 /* E(x | y) is low at the spot of y and high at the others'; E(x | none) is low at all three. */
-static void test_conditional_energies_are_learnt(void **state) {
-    (void)state;
+static void check_conditional(const char *objective) {
+    char settings[512];
+    snprintf(settings, sizeof settings,
+             "{%s, \"class_dropout\": 0.3, \"hidden\": [32, 32], \"classes\": 3,"
+             " \"updates\": 300, \"log_every\": 50, \"batch\": 128, \"learning_rate\": 3e-3,"
+             " \"average\": 0.95}",
+             objective);
     basin_context *context = test_context_on(NULL, 2);
     basin_data *data = make_points(context, false);
     basin_energy *energy;
-    train(context, data,
-          "{\"class_conditional\": true, \"class_dropout\": 0.3, \"hidden\": [32, 32],"
-          " \"classes\": 3, \"updates\": 300, \"log_every\": 50, \"batch\": 128, \"n_steps\": 20,"
-          " \"buffer_size\": 1000, \"learning_rate\": 3e-3, \"average\": 0.95}",
-          &energy);
+    train(context, data, settings, &energy);
     const float spots[4][2] = {{2, 0}, {-1, 1.7f}, {-1, -1.7f}, {2.6f, 2.2f}};
     float x[32], labels[16];
     double energies[16];
@@ -378,6 +379,15 @@ static void test_conditional_energies_are_learnt(void **state) {
     basin_energy_destroy(energy);
     basin_data_close(data);
     basin_context_destroy(context);
+}
+
+static void test_conditional_energies_are_learnt(void **state) {
+    (void)state;
+    check_conditional("\"class_conditional\": true, \"n_steps\": 20, \"buffer_size\": 1000");
+    check_conditional("\"objective\": \"nce\"");
+    check_conditional("\"objective\": \"energy-discrepancy\"");
+    check_conditional("\"objective\": \"conditional-nce\", \"contrast_std\": 1");
+    check_conditional("\"objective\": \"denoising-score-matching\", \"noise_level\": 0.5");
 }
 
 /* ---- going on ---- */

@@ -20,7 +20,7 @@
 enum { UNIT_DATA, UNIT_ABSOLUTE };
 
 typedef struct conditional_options {
-    double std;
+    double std, class_dropout;
     int64_t unit, copies;
 } conditional_options;
 
@@ -33,6 +33,7 @@ static const basin__option conditional_table[] = {
      "What contrast-std is a multiple of: the data's standard deviation, or 1"},
     {"contrast-copies", BASIN__OPTION_INT, AT(copies), "4", 1, COPIES_MAX, NULL, "copies",
      "Noisy copies an example"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 static basin__objective_values conditional_build(const void *values, basin__loss *loss,
@@ -42,13 +43,15 @@ static basin__objective_values conditional_build(const void *values, basin__loss
     basin_value std = options->unit == UNIT_ABSOLUTE
                           ? basin_graph_constant(graph, options->std, scalar)
                           : basin__loss_source(loss, BASIN__SOURCE_FITTED, STD, scalar);
-    basin_value x = basin__loss_data(loss), energy = basin__loss_energy_of(loss, x);
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    basin_value x = basin__loss_data(loss), energy = basin__loss_energy_of(loss, x, label);
     basin_value sum = BASIN_NO_VALUE;
     for (int64_t i = 0; i < options->copies; i++) {
         basin_value noise =
             basin__loss_copy(loss, BASIN__SOURCE_NORMAL, "noise", options->copies, i);
         basin_value y = basin_graph_add(graph, x, basin_graph_mul(graph, noise, std));
-        basin_value difference = basin_graph_sub(graph, energy, basin__loss_energy_of(loss, y));
+        basin_value difference =
+            basin_graph_sub(graph, energy, basin__loss_energy_of(loss, y, label));
         basin_value term = basin_graph_softplus(graph, difference);
         sum = i == 0 ? term : basin_graph_add(graph, sum, term);
     }

@@ -13,12 +13,15 @@
 #include <stddef.h>
 
 typedef struct dsm_options {
-    double noise_level;
+    double noise_level, class_dropout;
 } dsm_options;
 
+#define AT(field) offsetof(dsm_options, field)
+
 static const basin__option dsm_table[] = {
-    {"noise-level", BASIN__OPTION_FLOAT, offsetof(dsm_options, noise_level), "0.1", 1e-6, 1e6, NULL,
-     NULL, "Standard deviation of the noise on the data, which the model learns with it"},
+    {"noise-level", BASIN__OPTION_FLOAT, AT(noise_level), "0.1", 1e-6, 1e6, NULL, NULL,
+     "Standard deviation of the noise on the data, which the model learns with it"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 static basin__objective_values dsm_build(const void *values, basin__loss *loss,
@@ -28,8 +31,8 @@ static basin__objective_values dsm_build(const void *values, basin__loss *loss,
         basin__loss_source(loss, BASIN__SOURCE_NORMAL, "noise", loss->energy->shape);
     basin_value x = basin_graph_add(graph, basin__loss_data(loss),
                                     basin_graph_scale(graph, noise, options->noise_level));
-    basin_value gradient =
-        basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0));
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    basin_value gradient = basin__loss_gradient(loss, x, BASIN_NO_VALUE, label);
     basin_value error =
         basin_graph_sub(graph, basin_graph_scale(graph, gradient, options->noise_level), noise);
     return (basin__objective_values){

@@ -18,7 +18,7 @@
 #define COPIES_MAX 64
 
 typedef struct discrepancy_options {
-    double std, stabiliser;
+    double std, stabiliser, class_dropout;
     int64_t copies;
 } discrepancy_options;
 
@@ -31,20 +31,22 @@ static const basin__option discrepancy_table[] = {
      "Noisy copies an example"},
     {"stabiliser", BASIN__OPTION_FLOAT, AT(stabiliser), "1", 0, 1e6, NULL, NULL,
      "Weight of the term that bounds the loss from below; 0: none"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 static basin__objective_values discrepancy_build(const void *values, basin__loss *loss,
                                                  basin_graph *graph) {
     const discrepancy_options *options = values;
     basin_value terms[COPIES_MAX + 1], x = basin__loss_data(loss);
-    basin_value energy = basin__loss_energy_of(loss, x);
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    basin_value energy = basin__loss_energy_of(loss, x, label);
     basin_value noise =
         basin__loss_source(loss, BASIN__SOURCE_NORMAL, "noise", loss->energy->shape);
     for (int64_t i = 0; i < options->copies; i++) {
         basin_value back = basin__loss_copy(loss, BASIN__SOURCE_NORMAL, "back", options->copies, i);
         basin_value steps =
             basin_graph_scale(graph, basin_graph_add(graph, noise, back), options->std);
-        basin_value near = basin__loss_energy_of(loss, basin_graph_add(graph, x, steps));
+        basin_value near = basin__loss_energy_of(loss, basin_graph_add(graph, x, steps), label);
         terms[i] = basin_graph_sub(graph, energy, near);
     }
     int64_t count = options->copies;

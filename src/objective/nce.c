@@ -30,6 +30,7 @@ enum { FULL, DIAGONAL };
 
 typedef struct nce_options {
     int64_t ratio, components, covariance;
+    double class_dropout;
 } nce_options;
 
 #define AT(field) offsetof(nce_options, field)
@@ -41,6 +42,7 @@ static const basin__option nce_table[] = {
      "Gaussians that the noise is a mixture of, fitted to the data"},
     {"noise-covariance", BASIN__OPTION_CHOICE, AT(covariance), "full", 0, 0, "full|diagonal", NULL,
      "Their covariances: full, of at most 1024 dimensions (64 for several), or diagonal"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 /* The fitted numbers, by their names in the loss. */
@@ -147,12 +149,14 @@ static basin__objective_values nce_build_loss(const void *values, basin__loss *l
     if (!check_size(&b))
         return out;
     basin_value x = basin__loss_data(loss);
-    out.energy_data = basin__loss_energy_of(loss, x);
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    out.energy_data = basin__loss_energy_of(loss, x, label);
     out.loss = basin_graph_softplus(
         graph, logit(&b, basin_graph_reshape(graph, x, basin_shape_vector(size)), out.energy_data));
     for (int64_t i = 0; i < options->ratio; i++) {
         basin_value y = draw_noise(&b, i);
-        basin_value energy = basin__loss_energy_of(loss, basin_graph_reshape(graph, y, shape));
+        basin_value energy =
+            basin__loss_energy_of(loss, basin_graph_reshape(graph, y, shape), label);
         basin_value against = basin_graph_scale(graph, logit(&b, y, energy), -1);
         out.loss = basin_graph_add(graph, out.loss, basin_graph_softplus(graph, against));
     }

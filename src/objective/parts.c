@@ -24,8 +24,8 @@ basin_value basin__loss_gradient(basin__loss *loss, basin_value x, basin_value n
     return gradient;
 }
 
-basin_value basin__loss_energy_of(basin__loss *loss, basin_value x) {
-    return basin__loss_energy(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0)).energy;
+basin_value basin__loss_energy_of(basin__loss *loss, basin_value x, basin_value label) {
+    return basin__loss_energy(loss, x, BASIN_NO_VALUE, label).energy;
 }
 
 basin_value basin__loss_hold(basin_graph *graph, basin_value loss, basin_value low,

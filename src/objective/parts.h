@@ -14,8 +14,8 @@
  */
 basin_value basin__loss_gradient(basin__loss *loss, basin_value x, basin_value noise_level,
                                  basin_value label);
-/** E of an example, or of what stands for one, under the example's class. */
-basin_value basin__loss_energy_of(basin__loss *loss, basin_value x);
+/** E of an example, or of what stands for one, at no noise level; label as above. */
+basin_value basin__loss_energy_of(basin__loss *loss, basin_value x, basin_value label);
 
 /**
  * loss + alpha (low² + high²), of the energies of data and of negatives: nothing else holds their

@@ -14,8 +14,17 @@
  * or at a few values has none: some noise (data-noise) gives it one.
  */
 #include "objective/parts.h"
+#include <stddef.h>
 
 #define DIMENSIONS_MAX 64
+
+typedef struct score_matching_options {
+    double class_dropout;
+} score_matching_options;
+
+static const basin__option score_matching_table[] = {
+    BASIN__CLASS_DROPOUT_ROW(offsetof(score_matching_options, class_dropout), "0.1"),
+};
 
 /** ΔE of a gradient ∇E to x. */
 static basin_value laplacian(basin_graph *graph, basin_value gradient, basin_value x, int size) {
@@ -33,7 +42,7 @@ static basin_value laplacian(basin_graph *graph, basin_value gradient, basin_val
 
 static basin__objective_values score_matching_build(const void *values, basin__loss *loss,
                                                     basin_graph *graph) {
-    (void)values;
+    const score_matching_options *options = values;
     basin__objective_values out = {BASIN_NO_VALUE, BASIN_NO_VALUE, BASIN_NO_VALUE};
     const int64_t size = basin_shape_count(loss->energy->shape);
     if (size > DIMENSIONS_MAX) {
@@ -44,9 +53,9 @@ static basin__objective_values score_matching_build(const void *values, basin__l
         return out;
     }
     basin_value x = basin__loss_data(loss);
-    out.energy_data = basin__loss_energy_of(loss, x);
-    basin_value gradient =
-        basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0));
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    out.energy_data = basin__loss_energy_of(loss, x, label);
+    basin_value gradient = basin__loss_gradient(loss, x, BASIN_NO_VALUE, label);
     basin_value half = basin_graph_scale(graph, basin__graph_norm2(graph, gradient), 0.5);
     out.loss = basin_graph_sub(graph, half, laplacian(graph, gradient, x, (int)size));
     return out;
@@ -55,6 +64,9 @@ static basin__objective_values score_matching_build(const void *values, basin__l
 const basin__objective_def basin__objective_score_matching = {
     .name = "score-matching",
     .help = "score matching: |grad E|^2 / 2 - laplacian E, at most 64 dimensions",
+    .options = score_matching_table,
+    .option_count = BASIN_COUNT(score_matching_table),
+    .options_bytes = sizeof(score_matching_options),
     .needs = BASIN__NEED_PLAIN | BASIN__NEED_CURVATURE,
     .build = score_matching_build,
 };

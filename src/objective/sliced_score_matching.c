@@ -22,6 +22,7 @@ enum { GAUSSIAN, SIGN, SPHERE };
 typedef struct sliced_options {
     int64_t directions, distribution;
     bool is_reduced;
+    double class_dropout;
 } sliced_options;
 
 #define AT(field) offsetof(sliced_options, field)
@@ -33,6 +34,7 @@ static const basin__option sliced_table[] = {
      "gaussian|sign|sphere", NULL, "How a direction is drawn; sphere: of length sqrt(dimensions)"},
     {"variance-reduced", BASIN__OPTION_FLAG, AT(is_reduced), NULL, 0, 0, NULL, NULL,
      "Take |grad E|^2 itself in place of its mean over directions"},
+    BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
 /** Direction number `index`, shaped like x. */
@@ -53,9 +55,9 @@ static basin__objective_values sliced_build(const void *values, basin__loss *los
                                             basin_graph *graph) {
     const sliced_options *options = values;
     basin_value x = basin__loss_data(loss), sum = BASIN_NO_VALUE;
-    basin_value energy = basin__loss_energy_of(loss, x);
-    basin_value gradient =
-        basin__loss_gradient(loss, x, BASIN_NO_VALUE, basin__loss_label(loss, 0));
+    basin_value label = basin__loss_label(loss, options->class_dropout);
+    basin_value energy = basin__loss_energy_of(loss, x, label);
+    basin_value gradient = basin__loss_gradient(loss, x, BASIN_NO_VALUE, label);
     for (int64_t i = 0; i < options->directions; i++) {
         basin_value v = direction(graph, loss, options, i), product;
         basin_value slope = basin_graph_dot(graph, gradient, v, BASIN_AXES_ALL);
