@@ -211,7 +211,7 @@ static void test_fp32_equals_f64(void **state) {
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer exact;
         basin_context *context = test_context_on("reference", 1);
-        solve(context, &nets[k], 5, F64, 0, &exact);
+        solve(context, &nets[k], 9, F64, 0, &exact);
         basin_context_destroy(context);
         for (int isa = 0; isa < BASIN__ISA_COUNT; isa++) {
             const char *level = basin__isa_name((basin__isa)isa);
@@ -219,7 +219,7 @@ static void test_fp32_equals_f64(void **state) {
             if (!context)
                 continue; /* this processor lacks it */
             answer got;
-            solve(context, &nets[k], 5, F32, 0, &got);
+            solve(context, &nets[k], 9, F32, 0, &got);
             for (int o = 0; o < 2 + name_count; o++) {
                 double d = difference(&got, &exact, o);
                 if (!(d < 1e-5))
@@ -239,14 +239,14 @@ static void test_halves_are_near(void **state) {
     for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
         answer exact;
         basin_context *context = test_context_on("reference", 1);
-        solve(context, &nets[k], 5, F64, 0, &exact);
+        solve(context, &nets[k], 9, F64, 0, &exact);
         basin_context_destroy(context);
         for (int isa = BASIN__ISA_GENERIC; isa < BASIN__ISA_COUNT; isa++) {
             context = test_context_on(basin__isa_name((basin__isa)isa), 2);
             if (!context)
                 continue;
             answer got;
-            solve(context, &nets[k], 5, HALVES, 0, &got);
+            solve(context, &nets[k], 9, HALVES, 0, &got);
             for (int o = 0; o < 2; o++) {
                 double d = difference(&got, &exact, o);
                 if (!(d > 1e-6 && d < 2e-2))
