@@ -2,11 +2,11 @@
 /*
  * Detection measures with bootstrap intervals.
  *
- * All three measures see scores only through their order, so the scores are
+ * All measures see scores only through their order, so the scores are
  * sorted once into groups of equal values, and a sample is two counts a group:
  * how many inside and how many outside examples. One pass from the highest
  * group to the lowest, carrying the flagged so far (tp outside, fp inside),
- * gives all three. A bootstrap resample draws examples by index and adds one
+ * gives them all. A bootstrap resample draws examples by index and adds one
  * to the count of each one's group: no sorting, one pass, 1000 resamples of
  * 10,000 + 10,000 scores in a fraction of a second.
  *
@@ -27,7 +27,7 @@ typedef struct scored {
 } scored;
 
 typedef struct measures {
-    double auroc, aupr, fpr95;
+    double auroc, aupr, fpr95, error;
 } measures;
 
 /* Examples sorted into groups of equal score, lowest score first. */
@@ -51,9 +51,10 @@ static uint64_t next_random(uint64_t *state) {
     return z ^ (z >> 31);
 }
 
-/* The three measures of the sample that the group counts describe. */
+/* The measures of the sample that the group counts describe. */
 static measures measure(const ranking *r) {
-    measures m = {0.0, 0.0, -1.0};
+    measures m = {0.0, 0.0, -1.0, 0.5};
+    const double inside = (double)r->inside_count, outside = (double)r->outside_count;
     double area = 0.0, precision_sum = 0.0;
     int64_t tp = 0, fp = 0;
     for (int64_t g = r->group_count - 1; g >= 0; g--) {
@@ -66,10 +67,11 @@ static measures measure(const ranking *r) {
             precision_sum += (double)out * (double)tp / (double)(tp + fp);
         }
         if (m.fpr95 < 0.0 && 20 * tp >= 19 * r->outside_count)
-            m.fpr95 = (double)fp / (double)r->inside_count;
+            m.fpr95 = (double)fp / inside;
+        m.error = fmin(m.error, 0.5 * ((double)fp / inside + 1.0 - (double)tp / outside));
     }
-    m.auroc = area / ((double)r->inside_count * (double)r->outside_count);
-    m.aupr = precision_sum / (double)r->outside_count;
+    m.auroc = area / (inside * outside);
+    m.aupr = precision_sum / outside;
     return m;
 }
 
@@ -133,7 +135,7 @@ static void rank_scores(ranking *r, scored *sorted, const double *inside, const 
     r->group_count = (int64_t)group + 1;
 }
 
-/* draws: [3, resamples] */
+/* draws: [4, resamples] */
 static void bootstrap(ranking *r, int resamples, uint64_t seed, double *draws) {
     uint64_t state = seed;
     size_t bytes = (size_t)r->group_count * sizeof(int32_t);
@@ -146,6 +148,7 @@ static void bootstrap(ranking *r, int resamples, uint64_t seed, double *draws) {
         draws[b] = m.auroc;
         draws[resamples + b] = m.aupr;
         draws[2 * resamples + b] = m.fpr95;
+        draws[3 * resamples + b] = m.error;
     }
 }
 
@@ -166,7 +169,7 @@ basin_status basin__detection_measure(basin_context *context, const double *insi
     size_t total = (size_t)(inside_count + outside_count);
     ranking r = {.inside_count = inside_count, .outside_count = outside_count};
     scored *sorted = basin__alloc_array(context, total, sizeof *sorted);
-    double *draws = basin__alloc_array(context, 3 * (size_t)resamples, sizeof *draws);
+    double *draws = basin__alloc_array(context, 4 * (size_t)resamples, sizeof *draws);
     r.group_of = basin__alloc_array(context, total, sizeof *r.group_of);
     r.inside = basin__alloc_array(context, total, sizeof *r.inside);
     r.outside = basin__alloc_array(context, total, sizeof *r.outside);
@@ -178,6 +181,7 @@ basin_status basin__detection_measure(basin_context *context, const double *insi
         out->auroc = interval(m.auroc, draws, resamples);
         out->aupr = interval(m.aupr, draws + resamples, resamples);
         out->fpr95 = interval(m.fpr95, draws + 2 * (size_t)resamples, resamples);
+        out->error = interval(m.error, draws + 3 * (size_t)resamples, resamples);
         status = BASIN_OK;
     }
     basin__free(context, r.outside);

@@ -17,6 +17,7 @@ typedef struct basin__detection {
     basin__interval auroc; /* P(outside > inside) + P(equal)/2 */
     basin__interval aupr;  /* average precision, outside positive */
     basin__interval fpr95; /* share of inside above the threshold that flags 95 % of outside */
+    basin__interval error; /* detection error: least mean of both shares of errors, 0 to 0.5 */
 } basin__detection;
 
 /**

@@ -17,7 +17,8 @@
 #include <math.h>
 #include <string.h>
 
-#define PATCH 7 /* pixels a side, where the image's sides are multiples of it */
+#define DRAWS_MAX 1000 /* until an example of another class is found */
+#define PATCH 7        /* pixels a side, where the image's sides are multiples of it */
 
 /** What makes one example from another. */
 typedef struct maker {
@@ -25,9 +26,12 @@ typedef struct maker {
     const basin__cpu_kernels *kernels;
     const basin_data_info *info;
     int64_t size;
+    const basin_data *inside;
+    int64_t index;    /* of the inside example */
+    float *other;     /* room for another one */
     double mean, std; /* of the inside set's values */
     basin__draw draw; /* of this kind and example */
-    uint32_t block;   /* the next one that whole numbers are drawn from */
+    uint32_t block;   /* the next one that whole numbers are drawn from; 0 for each example */
     int patch;        /* side, pixels */
     int order[BASIN__PATCHES_MAX];
 } maker;
@@ -97,8 +101,22 @@ static uint32_t draw_below(void *user, uint32_t bound) {
 }
 
 static void make_shuffled(maker *from, const float *inside, float *out) {
-    from->block = 0;
     basin__patches_shuffle(from->info, from->patch, draw_below, from, from->order, inside, out);
+}
+
+/** With another example, of another class where there are classes; a rare class takes some draws.
+ */
+static void make_interpolated(maker *from, const float *inside, float *out) {
+    const int label = basin_data_label(from->inside, from->index);
+    int64_t other = from->index;
+    for (int tries = 0; tries < DRAWS_MAX; tries++) {
+        other = draw_below(from, (uint32_t)from->info->count);
+        if (label < 0 ? other != from->index : basin_data_label(from->inside, other) != label)
+            break;
+    }
+    basin_data_get(from->inside, other, from->other);
+    for (int64_t i = 0; i < from->size; i++)
+        out[i] = 0.5F * (inside[i] + from->other[i]);
 }
 
 static const outside_kind kinds[] = {
@@ -110,6 +128,8 @@ static const outside_kind kinds[] = {
     {"rotated", "a quarter turn (half a turn where the sides differ)", true, make_rotated},
     {"shuffled-patches", "patches of 7x7 pixels (else a quarter of a side) in another order", true,
      make_shuffled},
+    {"interpolated", "the mean of two images, of different classes where there are classes", true,
+     make_interpolated},
 };
 
 /* After the kinds above come those of wrecks that an inside set and a seed make, but for shuffled
@@ -164,6 +184,16 @@ static int patch_of(const basin_data_info *info) {
     return patches >= 2 && patches <= BASIN__PATCHES_MAX ? side : 0;
 }
 
+/** Whether there are two examples, and of two labels where they have labels. */
+static bool has_another(const basin_data *data) {
+    const int64_t count = basin_data_describe(data)->count;
+    const int label = basin_data_label(data, 0);
+    for (int64_t i = 1; i < count; i++)
+        if (label < 0 || basin_data_label(data, i) != label)
+            return true;
+    return false;
+}
+
 static basin_status check_kind(const maker *from, int kind) {
     const basin_data_info *info = from->info;
     if (kinds[kind].is_for_images && !info->is_image)
@@ -175,6 +205,10 @@ static basin_status check_kind(const maker *from, int kind) {
                            "outside set %s: images of %d x %d (%s) cannot be cut into patches; "
                            "sides must be multiples of %d, or equal and multiples of 4",
                            kinds[kind].name, info->height, info->width, info->name, PATCH);
+    if (kinds[kind].make == make_interpolated && !has_another(from->inside))
+        return basin__fail(from->context, BASIN_ERROR_UNSUPPORTED,
+                           "outside set %s: %s holds a single example, or examples of one class",
+                           kinds[kind].name, info->name);
     return BASIN_OK;
 }
 
@@ -241,7 +275,7 @@ basin_status basin__outside_make(basin_context *context, int kind, const basin_d
     if (kind >= OWN_COUNT)
         return make_wrecks(context, wreck_at(kind - OWN_COUNT), inside, count, seed, out);
     maker *from = basin__alloc(context, sizeof(*from));
-    float *x = basin__alloc_array(context, (size_t)((count + 1) * size), sizeof(float));
+    float *x = basin__alloc_array(context, (size_t)((count + 2) * size), sizeof(float));
     basin_status status = from && x ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK) {
         *from = (maker){
@@ -249,6 +283,8 @@ basin_status basin__outside_make(basin_context *context, int kind, const basin_d
             .kernels = basin__cpu_kernels_for(basin__context_isa(context)),
             .info = info,
             .size = size,
+            .inside = inside,
+            .other = x + (count + 1) * size,
             .draw = {.seed = seed, .draw = (uint64_t)kind, .purpose = BASIN__PURPOSE_EVALUATE},
             .patch = patch_of(info)};
         status = check_kind(from, kind);
@@ -258,6 +294,8 @@ basin_status basin__outside_make(basin_context *context, int kind, const basin_d
         measure(from, inside, count, example);
         for (int64_t n = 0; n < count; n++) {
             from->draw.chain = (uint32_t)n;
+            from->index = n;
+            from->block = 0;
             basin_data_get(inside, n, example);
             kinds[kind].make(from, example, x + n * size);
         }
