@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "data/set.h"
 #include "energy/network.h"
+#include "eval/outlier.h"
 #include "objective/objective.h"
 #include "optim/optim.h"
 #include "sampler/sampler.h"
@@ -33,6 +34,12 @@ static basin__kind_item data_item(int index) {
     return (basin__kind_item){.name = basin__datas[index]->name, .help = basin__datas[index]->help};
 }
 
+static int score_count(void) { return basin__outlier_count; }
+static basin__kind_item score_item(int index) {
+    return (basin__kind_item){.name = basin__outliers[index].name,
+                              .help = basin__outliers[index].help};
+}
+
 const basin__kind basin__kinds[] = {
     {"network", "networks", "what computes the energy", network_count, network_item},
     {"sampler", "samplers", "how chains walk the energy", sampler_count, sampler_item},
@@ -43,6 +50,7 @@ const basin__kind basin__kinds[] = {
      "where examples come from; NAME:SPLIT takes one part of a set, of "
      "train, valid, test, all-train",
      data_count, data_item},
+    {"score", "scores", "how strange an example is", score_count, score_item},
 };
 const size_t basin__kind_count = BASIN_COUNT(basin__kinds);
 

@@ -65,9 +65,8 @@ basin_status basin__model_load(const basin__command *command, const char *path,
     return status;
 }
 
-basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,
-                                const char *specification, const basin_energy *energy,
-                                basin_data **out) {
+basin_data_options basin__data_options_of(const basin__data_choice *choice,
+                                          const basin_energy *energy) {
     basin_data_options options;
     basin_data_options_init(&options);
     options.folder = choice->data_dir;
@@ -76,6 +75,13 @@ basin_status basin__data_choose(const basin__command *command, const basin__data
     options.seed = (uint64_t)choice->seed;
     if (energy && energy->shape.height > 1 && energy->shape.height == energy->shape.width)
         options.image_size = energy->shape.height;
+    return options;
+}
+
+basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,
+                                const char *specification, const basin_energy *energy,
+                                basin_data **out) {
+    const basin_data_options options = basin__data_options_of(choice, energy);
     return basin_data_open(command->context, specification, &options, out);
 }
 

@@ -51,6 +51,11 @@ typedef struct basin__data_choice {
                     "Folder that holds the named data sets; else BASIN_DATA in the environment")
 #define BASIN__COUNT_ROW(at)                                                                       \
     BASIN__INT_ROW("count", at, 1e9, "Take only so many examples of each set; 0 takes all")
+#define BASIN__HOLD_OUT_CLASS_ROW(at)                                                              \
+    {                                                                                              \
+        "hold-out-class", BASIN__OPTION_INT, at, "-1", -1, 1e6, NULL, NULL,                        \
+            "Leave this class out of the inside data; -1: none"                                    \
+    }
 #define BASIN__SEED_ROW(at)                                                                        \
     BASIN__INT_ROW("seed", at, BASIN__SEED_MAX, "Seed of built-in data and of what is drawn")
 
@@ -61,6 +66,10 @@ typedef struct basin__data_choice {
 basin_status basin__model_load(const basin__command *command, const char *path,
                                const basin__model_options *options, const basin_data_info *data,
                                basin_energy **out);
+
+/** How a choice is opened: with built-in images of the size that `energy` takes (NULL: 28). */
+basin_data_options basin__data_options_of(const basin__data_choice *choice,
+                                          const basin_energy *energy);
 
 /**
  * Open a data set, by default its test split; built-in images get the size that `energy` takes

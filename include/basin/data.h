@@ -51,6 +51,9 @@ typedef struct basin_data_options {
     int64_t built_in_count;
     uint64_t seed;  /**< of built-in sets and wrecks; splits use disjoint streams */
     int image_size; /**< side of built-in images, 8 to 64; 0: 28 */
+    /** A class to leave out, and the only one to take; -1, which init sets: none, all. The count of
+     * examples then is of those that are left, and labels stay what they are. */
+    int class_without, class_only;
 } basin_data_options;
 
 BASIN_API void basin_data_options_init(basin_data_options *options);

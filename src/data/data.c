@@ -25,12 +25,18 @@ void basin_data_close(basin_data *data) {
     basin__free(context, data->bytes);
     basin__free(context, data->values);
     basin__free(context, data->labels);
+    basin__free(context, data->kept);
     basin__free(context, data);
 }
 
 const basin_data_info *basin_data_describe(const basin_data *data) { return &data->info; }
 
-/** Number and stream of an example of a built-in set. */
+/** Where an example lies among all that were read or can be drawn. */
+static int64_t place(const basin_data *data, int64_t index) {
+    return data->kept ? data->kept[index] : index;
+}
+
+/** Number and stream of an example of a built-in set, by its place. */
 static int64_t locate(const basin_data *data, int64_t index, uint64_t *stream) {
     bool is_second = index >= data->first_count;
     *stream = data->stream[is_second];
@@ -39,6 +45,7 @@ static int64_t locate(const basin_data *data, int64_t index, uint64_t *stream) {
 
 void basin_data_get(const basin_data *data, int64_t index, float *x) {
     int64_t n = data->value_count;
+    index = place(data, index);
     if (data->bytes) {
         const unsigned char *from = data->bytes + index * n;
         for (int64_t i = 0; i < n; i++)
@@ -53,6 +60,7 @@ void basin_data_get(const basin_data *data, int64_t index, float *x) {
 }
 
 int basin_data_label(const basin_data *data, int64_t index) {
+    index = place(data, index);
     if (data->labels)
         return data->labels[index];
     if (!data->def || !data->def->label)
@@ -68,7 +76,7 @@ void basin_data_sha256(const basin_data *data, char text[65]) {
     size_t n = (size_t)data->value_count;
     SHA256Init(&sha);
     for (int64_t i = 0; i < data->info.count; i++) {
-        size_t at = (size_t)i * n;
+        size_t at = (size_t)place(data, i) * n;
         if (data->bytes) {
             SHA256Update(&sha, data->bytes + at, n);
         } else if (data->values) {
@@ -85,6 +93,42 @@ void basin_data_sha256(const basin_data *data, char text[65]) {
         SHA256Update(&sha, label, sizeof(label));
     }
     SHA256End(&sha, text);
+}
+
+static basin_status check_class(const basin_data *data, int label) {
+    if (label < data->info.class_count)
+        return BASIN_OK;
+    return basin__fail(data->context, BASIN_ERROR_CONFIG,
+                       data->info.class_count > 0 ? "there is no class %d in %s: it has %d, from 0"
+                                                  : "class %d is asked for, and %s has no labels",
+                       label, data->info.name, data->info.class_count);
+}
+
+basin_status basin__data_keep(basin_data *data, int without, int only, int64_t count_max) {
+    basin_context *context = data->context;
+    int64_t count = 0;
+    BASIN_TRY(check_class(data, without));
+    BASIN_TRY(check_class(data, only));
+    int64_t *kept = basin__alloc_array(context, (size_t)data->info.count, sizeof(int64_t));
+    char *name = only >= 0 ? basin__format(context, "%s of class %d", data->name, only)
+                           : basin__format(context, "%s without class %d", data->name, without);
+    if (!kept || !name) {
+        basin__free(context, kept);
+        basin__free(context, name);
+        return BASIN_ERROR_MEMORY;
+    }
+    for (int64_t i = 0; i < data->info.count && (count_max == 0 || count < count_max); i++) {
+        const int label = basin_data_label(data, i);
+        if (label != without && (only < 0 || label == only))
+            kept[count++] = i;
+    }
+    basin__free(context, data->name);
+    data->name = name;
+    data->kept = kept;
+    data->info.name = name;
+    data->info.count = count;
+    return count > 0 ? BASIN_OK
+                     : basin__fail(context, BASIN_ERROR_CONFIG, "%s has no examples", name);
 }
 
 basin_status basin__data_set_shape(basin_data *data, int64_t count, int64_t height, int64_t width,

@@ -45,6 +45,7 @@ typedef struct wanted {
 void basin_data_options_init(basin_data_options *options) {
     memset(options, 0, sizeof(*options));
     options->size = sizeof(*options);
+    options->class_without = options->class_only = -1;
 }
 
 static basin__split find_split(const char *name) {
@@ -309,12 +310,29 @@ static basin_status make_set(basin_context *context, const basin__data_def *def,
     return BASIN_OK;
 }
 
-basin_status basin_data_open(basin_context *context, const char *specification,
-                             const basin_data_options *options, basin_data **out) {
-    basin_data_options chosen;
+/** With all classes. */
+static basin_status open_whole(basin_context *context, const char *specification,
+                               basin_data_options *options, basin_data **out) {
     const basin__data_def *def;
     const char *rest;
     basin_data *inside = NULL;
+    BASIN_TRY(find_made(context, specification, &def, &rest));
+    if (!def)
+        return open_plain(context, specification, options, out);
+    /* All of the other set, so that fewer examples are the first of the same ones. */
+    int64_t count_max = options->count_max;
+    options->count_max = 0;
+    basin_status status = open_plain(context, rest, options, &inside);
+    options->count_max = count_max;
+    if (status == BASIN_OK)
+        status = make_set(context, def, inside, options, out);
+    basin_data_close(inside);
+    return status;
+}
+
+basin_status basin_data_open(basin_context *context, const char *specification,
+                             const basin_data_options *options, basin_data **out) {
+    basin_data_options chosen;
     *out = NULL;
     basin_data_options_init(&chosen);
     if (options)
@@ -322,16 +340,16 @@ basin_status basin_data_open(basin_context *context, const char *specification,
     if (chosen.size != sizeof(chosen) || chosen.count_max < 0 || chosen.built_in_count < 0)
         return basin__fail(context, BASIN_ERROR_ARGUMENT,
                            "data options: not set by basin_data_options_init, or a negative count");
-    BASIN_TRY(find_made(context, specification, &def, &rest));
-    if (!def)
-        return open_plain(context, specification, &chosen, out);
-    /* All of the other set, so that fewer examples are the first of the same ones. */
-    int64_t count_max = chosen.count_max;
+    if (chosen.class_without < 0 && chosen.class_only < 0)
+        return open_whole(context, specification, &chosen, out);
+    const int64_t count_max = chosen.count_max;
     chosen.count_max = 0;
-    basin_status status = open_plain(context, rest, &chosen, &inside);
-    chosen.count_max = count_max;
+    BASIN_TRY(open_whole(context, specification, &chosen, out));
+    basin_status status =
+        basin__data_keep(*out, chosen.class_without, chosen.class_only, count_max);
     if (status == BASIN_OK)
-        status = make_set(context, def, inside, &chosen, out);
-    basin_data_close(inside);
+        return BASIN_OK;
+    basin_data_close(*out);
+    *out = NULL;
     return status;
 }

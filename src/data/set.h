@@ -76,6 +76,7 @@ struct basin_data {
     unsigned char *bytes;
     float *values;
     int32_t *labels; /* NULL: none */
+    int64_t *kept;   /* [info.count]: places of the examples whose class is taken; NULL: all */
     /* Built-in sets. Example i is number i of the first stream, or i - first_count of the second.
      */
     int side;
@@ -124,6 +125,12 @@ basin_status basin__data_missing(basin_context *context, const basin__data_reque
 
 /** Whether text ends in `end`, any case of letters. */
 bool basin__ends_in(const char *text, const char *end);
+
+/**
+ * Keep the examples of class `only` (-1: of all classes) and none of class `without` (-1: none), at
+ * most count_max (0: all). BASIN_ERROR_CONFIG: there is no such class, or nothing is left.
+ */
+basin_status basin__data_keep(basin_data *data, int without, int only, int64_t count_max);
 
 /** Add a file's name to data->source, ", " between. */
 basin_status basin__data_add_source(basin_data *data, const char *path);

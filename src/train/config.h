@@ -22,7 +22,7 @@ enum { BASIN__RANGE_UNIT, BASIN__RANGE_SYMMETRIC };
 typedef struct basin__train_values {
     char *preset;
     char *data, *held_out, *data_dir;
-    int64_t data_count, image_size;
+    int64_t data_count, hold_out_class, image_size;
     char *network, *sampler, *objective, *optimiser;
     int64_t seed, updates, batch;
     double time_limit_minutes;

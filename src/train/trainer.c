@@ -25,6 +25,7 @@ static basin_status open_data(basin__trainer *trainer) {
     basin_data_options options;
     basin_data_options_init(&options);
     options.folder = train->data_dir;
+    options.class_without = (int)train->hold_out_class;
     options.seed = (uint64_t)train->seed;
     options.image_size = (int)train->image_size;
     const bool is_classifying = (trainer->config.objective->needs & BASIN__NEED_LOGITS) != 0;
