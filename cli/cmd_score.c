@@ -1,103 +1,147 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * basin score: the energy of each example of a data set, as it is computed.
+ * basin score: the energy or another score of each example, as it is computed: of a data set, or of
+ * PNGs whose paths come in on stdin.
  */
 #include "base/file.h"
 #include "base/number.h"
 #include "eval/classify.h"
 #include "eval/score.h"
 #include "io/npy.h"
-#include "model.h"
+#include "score.h"
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
-typedef struct score_options {
-    basin__model_options model;
-    char *data, *probabilities;
-    basin__data_choice choice;
-    bool json;
-} score_options;
+#define AT(field) offsetof(basin__score_options, field)
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
-    {"data", BASIN__OPTION_TEXT, offsetof(score_options, data), NULL, 0, 0, NULL, NULL,
-     "Data set NAME[:SPLIT], file or folder; without a split, test"},
+    {"data", BASIN__OPTION_TEXT, AT(data), NULL, 0, 0, NULL, NULL,
+     "Data set NAME[:SPLIT], file or folder; without a split, test; - : PNGs whose paths come in "
+     "on "
+     "stdin, one a line, scored as they come"},
+    {"score", BASIN__OPTION_TEXT, AT(score), NULL, 0, 0, NULL, NULL,
+     "How examples are scored, see `basin help score` [energy; with --flag the detector's]"},
+    {"flag", BASIN__OPTION_FLAG, AT(flag), NULL, 0, 0, NULL, NULL,
+     "Mark outliers, by the detector that `basin calibrate` left"},
+    BASIN__TEXT_ROW("detector", AT(detector_path),
+                    "Take that detector's score and threshold [with --flag the one beside the "
+                    "model]"),
+    BASIN__DETECTOR_ROWS(AT(detector)),
     BASIN__NETWORK_ROW,
     BASIN__SHAPE_ROW,
     BASIN__NOISE_LEVEL_ROW,
-    BASIN__DATA_DIR_ROW(offsetof(score_options, choice.data_dir)),
-    BASIN__COUNT_ROW(offsetof(score_options, choice.count)),
-    BASIN__SEED_ROW(offsetof(score_options, choice.seed)),
-    BASIN__TEXT_ROW("probabilities", offsetof(score_options, probabilities),
+    BASIN__DATA_DIR_ROW(AT(choice.data_dir)),
+    BASIN__COUNT_ROW(AT(choice.count)),
+    BASIN__SEED_ROW(AT(choice.seed)),
+    BASIN__TEXT_ROW("probabilities", AT(probabilities),
                     "Write a classifier's p(class | x), [examples, classes], to this .npy file"),
-    {"json", BASIN__OPTION_FLAG, offsetof(score_options, json), NULL, 0, 0, NULL, NULL,
+    {"json", BASIN__OPTION_FLAG, AT(json), NULL, 0, 0, NULL, NULL,
      "Print one JSON object instead of CSV"},
 };
 
-/** Of the energies so far (Welford, 1962). Non-finite ones are counted apart. */
-typedef struct summary {
-    int64_t count, bad;
-    double mean, square, low, high;
-} summary;
+/* ---- what is printed ---- */
 
-static void add(summary *all, double energy) {
-    if (!isfinite(energy)) {
+static void add(basin__score_summary *all, double score, bool is_flagged) {
+    all->flagged += is_flagged;
+    if (!isfinite(score)) {
         all->bad++;
         return;
     }
-    double delta = energy - all->mean;
+    double delta = score - all->mean;
     all->count++;
     all->mean += delta / (double)all->count;
-    all->square += delta * (energy - all->mean);
-    all->low = all->count == 1 || energy < all->low ? energy : all->low;
-    all->high = all->count == 1 || energy > all->high ? energy : all->high;
+    all->square += delta * (score - all->mean);
+    all->low = all->count == 1 || score < all->low ? score : all->low;
+    all->high = all->count == 1 || score > all->high ? score : all->high;
 }
 
-static double deviation(const summary *all) {
+static double deviation(const basin__score_summary *all) {
     return all->count > 1 ? sqrt(all->square / (double)(all->count - 1)) : 0.0;
 }
 
-static void print_row(bool json, const basin_data *data, int64_t index, double energy) {
-    const basin_data_info *info = basin_data_describe(data);
-    char text[32];
-    if (json) {
-        printf("%s\n  {\"index\": %lld, ", index > 0 ? "," : "", (long long)index);
-        if (info->class_count > 0)
-            printf("\"label\": %d, ", basin_data_label(data, index));
-        printf("\"energy\": ");
-        basin__print_json_number(energy);
-        putchar('}');
+/** A CSV field, in quotes where it has to be. */
+static void print_field(const char *text) {
+    if (!text[strcspn(text, ",\"\n\r")]) {
+        fputs(text, stdout);
         return;
     }
-    basin__print_double(text, energy);
-    printf("%lld,", (long long)index);
-    if (info->class_count > 0)
-        printf("%d,", basin_data_label(data, index));
-    puts(text);
+    putchar('"');
+    for (; *text; text++)
+        fputs(*text == '"' ? "\"\"" : (char[]){*text, 0}, stdout);
+    putchar('"');
 }
 
-static void print_head(const score_options *options, const basin_energy *energy,
-                       const basin_data_info *info) {
-    if (!options->json) {
-        puts(info->class_count > 0 ? "index,label,energy" : "index,energy");
+static void print_csv_row(const basin__scoring *of, const basin__score_row *row, double score,
+                          bool is_flagged) {
+    char text[32];
+    if (row->path)
+        print_field(row->path);
+    else
+        printf("%lld", (long long)row->index);
+    if (of->has_labels)
+        printf(",%d", row->label);
+    basin__print_double(text, score);
+    printf(",%s", text);
+    if (of->options->flag)
+        printf(",%d", is_flagged);
+    putchar('\n');
+}
+
+static void print_json_row(const basin__scoring *of, const basin__score_row *row, double score,
+                           bool is_flagged) {
+    const bool is_first = of->summary.count + of->summary.bad == 0;
+    printf("%s\n  {", is_first ? "" : ",");
+    if (row->path) {
+        printf("\"path\": ");
+        basin__print_json_text(row->path);
+    } else {
+        printf("\"index\": %lld", (long long)row->index);
+    }
+    if (of->has_labels)
+        printf(", \"label\": %d", row->label);
+    printf(", \"%s\": ", of->detector->options.score);
+    basin__print_json_number(score);
+    if (of->options->flag)
+        printf(", \"is_outlier\": %s", is_flagged ? "true" : "false");
+    putchar('}');
+}
+
+/** What is not finite is an outlier. */
+void basin__score_row_print(basin__scoring *of, const basin__score_row *row, double score) {
+    const bool is_flagged = of->options->flag && !(score <= basin_detector_threshold(of->detector));
+    (of->options->json ? print_json_row : print_csv_row)(of, row, score, is_flagged);
+    add(&of->summary, score, is_flagged);
+}
+
+static void print_head(const basin__scoring *of, const char *data) {
+    if (!of->options->json) {
+        printf("%s%s,%s%s\n", of->is_stream ? "path" : "index", of->has_labels ? ",label" : "",
+               of->detector->options.score, of->options->flag ? ",is_outlier" : "");
         return;
     }
-    basin_temperature temperature = basin_energy_temperature(energy);
+    basin_temperature temperature = basin_energy_temperature(of->energy);
     printf("{\"model\": ");
-    basin__print_json_text(options->model.model);
+    basin__print_json_text(of->options->model.model);
     printf(",\n \"data\": ");
-    basin__print_json_text(info->name);
+    basin__print_json_text(data);
     printf(",\n \"temperature\": ");
     basin__print_json_number(temperature.value);
     printf(", \"temperature_is_exact\": %s", temperature.is_exact ? "true" : "false");
+    if (of->options->flag) {
+        printf(",\n \"threshold\": ");
+        basin__print_json_number(basin_detector_threshold(of->detector));
+    }
     printf(",\n \"scores\": [");
 }
 
-static void print_tail(const basin__command *command, const score_options *options,
-                       const basin_data_info *info, const summary *all) {
-    if (options->json) {
-        printf("],\n \"count\": %lld, \"non_finite\": %lld, \"mean\": ",
-               (long long)(all->count + all->bad), (long long)all->bad);
+static void print_tail(const basin__scoring *of, const char *data) {
+    const basin__score_summary *all = &of->summary;
+    const long long count = (long long)(all->count + all->bad);
+    if (of->options->json) {
+        printf("],\n \"count\": %lld, \"non_finite\": %lld, \"mean\": ", count,
+               (long long)all->bad);
         basin__print_json_number(all->mean);
         printf(", \"std\": ");
         basin__print_json_number(deviation(all));
@@ -105,19 +149,26 @@ static void print_tail(const basin__command *command, const score_options *optio
         basin__print_json_number(all->low);
         printf(", \"max\": ");
         basin__print_json_number(all->high);
+        if (of->options->flag)
+            printf(", \"flagged\": %lld", (long long)all->flagged);
         puts("}");
     }
-    if (command->is_quiet)
+    if (of->command->is_quiet)
         return;
-    fprintf(stderr, "%s: %lld examples, energy %.6g ± %.4g, %.6g to %.6g", info->name,
-            (long long)(all->count + all->bad), all->mean, deviation(all), all->low, all->high);
+    fprintf(stderr, "%s: %lld examples, %s %.6g ± %.4g, %.6g to %.6g", data, count,
+            of->detector->options.score, all->mean, deviation(all), all->low, all->high);
     if (all->bad > 0)
         fprintf(stderr, "; %lld are not finite", (long long)all->bad);
+    if (of->options->flag)
+        fprintf(stderr, "; %lld flagged (%.2f %%)", (long long)all->flagged,
+                count > 0 ? 100.0 * (double)all->flagged / (double)count : 0.0);
     fputc('\n', stderr);
 }
 
+/* ---- a data set ---- */
+
 /* A classifier's probabilities, and how many examples they put into their class. */
-static basin_status classify(const basin__command *command, const score_options *options,
+static basin_status classify(const basin__command *command, const basin__score_options *options,
                              basin_energy *energy, const basin_data *data) {
     const int64_t count = basin_data_describe(data)->count;
     const int classes = basin_energy_logit_count(energy);
@@ -141,7 +192,8 @@ static basin_status classify(const basin__command *command, const score_options 
 }
 
 /* Before the first line is printed. */
-static basin_status check_probabilities(const basin__command *command, const score_options *options,
+static basin_status check_probabilities(const basin__command *command,
+                                        const basin__score_options *options,
                                         const basin_energy *energy) {
     if (basin_energy_logit_count(energy) == 0)
         return basin__fail(command->context, BASIN_ERROR_CONFIG,
@@ -149,44 +201,115 @@ static basin_status check_probabilities(const basin__command *command, const sco
     return basin__file_check_writable(command->context, options->probabilities);
 }
 
-static basin_status score(const basin__command *command, const score_options *options,
-                          basin_energy *energy, const basin_data *data) {
-    double energies[BASIN__SCORE_BLOCK];
+/** Where in a set a block begins, and what is scored. */
+typedef struct set_scoring {
+    basin__scoring *of;
+    const basin_data *data;
+    double *scores;
+} set_scoring;
+
+static basin_status visit(void *user, basin_energy *energy, int64_t done, int64_t n,
+                          const float *x) {
+    const set_scoring *set = user;
+    (void)energy;
+    BASIN_TRY(basin_detector_score(set->of->detector, n, x, set->scores));
+    for (int64_t i = 0; i < n; i++)
+        basin__score_row_print(
+            set->of,
+            &(basin__score_row){.index = done + i, .label = basin_data_label(set->data, done + i)},
+            set->scores[i]);
+    return BASIN_OK;
+}
+
+static basin_status score_set(basin__scoring *of, const basin_data *data) {
+    double scores[BASIN__SCORE_BLOCK];
     const basin_data_info *info = basin_data_describe(data);
-    summary all = {0};
-    BASIN_TRY(basin__energy_takes(energy, info));
-    print_head(options, energy, info);
-    for (int64_t first = 0; first < info->count; first += BASIN__SCORE_BLOCK) {
-        int64_t left = info->count - first;
-        int64_t n = left < BASIN__SCORE_BLOCK ? left : BASIN__SCORE_BLOCK;
-        BASIN_TRY(basin__score_data(energy, data, first, n, energies));
-        for (int64_t i = 0; i < n; i++) {
-            print_row(options->json, data, first + i, energies[i]);
-            add(&all, energies[i]);
-        }
+    of->has_labels = info->class_count > 0;
+    print_head(of, info->name);
+    BASIN_TRY(basin__score_blocks(of->energy, data, 0, info->count, visit,
+                                  &(set_scoring){of, data, scores}));
+    print_tail(of, info->name);
+    return BASIN_OK;
+}
+
+/* ---- the verb ---- */
+
+/** The detector that was left by calibrate, or a fresh one. */
+static basin_status make_detector(basin__scoring *of) {
+    const basin__score_options *options = of->options;
+    basin_context *context = of->command->context;
+    basin_energy *const *energies = of->models.energies;
+    if (!options->flag && !options->detector_path) {
+        const basin_detector_options how = basin__detector_options_of(
+            &options->model, &options->detector, options->score ? options->score : "energy");
+        BASIN_TRY(basin_detector_create(context, energies, of->models.count, &how, &of->detector));
+        return of->detector->standard == BASIN__STANDARD_NONE
+                   ? BASIN_OK
+                   : basin__fail(context, BASIN_ERROR_CONFIG,
+                                 "score %s is standardised on inside data: fit it with `basin "
+                                 "calibrate`, then give --detector or --flag",
+                                 how.score);
     }
-    print_tail(command, options, info, &all);
+    char *path = options->detector_path ? basin__strdup(context, options->detector_path)
+                                        : basin__detector_path(context, options->model.model);
+    if (!path)
+        return BASIN_ERROR_MEMORY;
+    basin_status status =
+        basin__path_is_file(path)
+            ? basin_detector_load(context, path, energies, of->models.count, &of->detector)
+            : basin__fail(context, BASIN_ERROR_IO,
+                          "there is no detector %s; fit one with `basin calibrate`", path);
+    basin__free(context, path);
+    return status;
+}
+
+static basin_status score(basin__scoring *of, basin_data **data) {
+    const basin__score_options *options = of->options;
+    if (of->is_stream)
+        BASIN_TRY(basin__model_load(of->command, options->model.model, &options->model, NULL,
+                                    &of->energy));
+    else
+        BASIN_TRY(basin__model_and_data(of->command, &options->model, &options->choice,
+                                        options->data, &of->energy, data));
+    if (options->probabilities)
+        BASIN_TRY(check_probabilities(of->command, options, of->energy));
+    if (!of->is_stream)
+        BASIN_TRY(basin__energy_takes(of->energy, basin_data_describe(*data)));
+    BASIN_TRY(basin__ensemble_load(of->command, &options->model, &options->detector.ensemble,
+                                   of->energy, &of->models));
+    BASIN_TRY(make_detector(of));
+    if (!of->is_stream) {
+        BASIN_TRY(score_set(of, *data));
+        return options->probabilities ? classify(of->command, options, of->energy, *data)
+                                      : BASIN_OK;
+    }
+    print_head(of, "-");
+    BASIN_TRY(basin__score_stream(of));
+    print_tail(of, "stdin");
     return BASIN_OK;
 }
 
 static int run(basin__command *command) {
-    const score_options *options = command->options;
-    basin_energy *energy = NULL;
+    const basin__score_options *options = command->options;
     basin_data *data = NULL;
+    basin__scoring of = {.command = command, .options = options};
     if (!options->model.model || !options->data)
         return basin__command_usage(command, "--%s is missing",
                                     options->model.model ? "data" : "model");
-    basin_status status = basin__model_and_data(command, &options->model, &options->choice,
-                                                options->data, &energy, &data);
-    if (status == BASIN_OK && options->probabilities)
-        status = check_probabilities(command, options, energy);
-    if (status == BASIN_OK)
-        status = score(command, options, energy, data);
-    if (status == BASIN_OK && options->probabilities)
-        status = classify(command, options, energy, data);
-    basin_energy_destroy(energy);
+    of.is_stream = strcmp(options->data, "-") == 0;
+    if (of.is_stream && options->probabilities)
+        return basin__command_usage(command, "--probabilities is for a data set, not for stdin");
+    if (options->score && (options->flag || options->detector_path))
+        return basin__command_usage(command, "--score %s: the detector says which score it is",
+                                    options->score);
+    basin_status status = score(&of, &data);
+    basin_detector_destroy(of.detector);
+    basin__ensemble_destroy(command->context, &of.models);
+    basin_energy_destroy(of.energy);
     basin_data_close(data);
-    return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
+    if (status != BASIN_OK)
+        return basin__command_fail(command, status);
+    return of.unread > 0 ? BASIN__EXIT_FAILURE : BASIN__EXIT_OK;
 }
 
 static const char *const examples[] = {
@@ -196,18 +319,21 @@ static const char *const examples[] = {
     "score a folder of PNGs",
     "basin score --model runs/reader --data mnist:test --probabilities p.npy > energies.csv",
     "how probable a classifier holds each class",
+    "find photos -name '*.png' | basin score --model runs/mnist --data - --flag",
+    "mark outliers among images as they come; see basin calibrate",
     NULL,
 };
 
 const basin__verb basin__verb_score = {
     .name = "score",
-    .help = "print the energy of each example of a data set",
-    .about = "Prints CSV: index, label where the data has labels, energy. Low energy is likely, "
+    .help = "print the energy of each example, and flag outliers",
+    .about = "Prints CSV: index, label where the data has labels, energy (or another score), and "
+             "with --flag whether it is above the detector's threshold. Low energy is likely, "
              "high energy strange; energies of one model compare, those of two do not. A summary "
              "goes to stderr.",
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
-    .options_bytes = sizeof(score_options),
+    .options_bytes = sizeof(basin__score_options),
     .examples = examples,
     .run = run,
 };

@@ -146,4 +146,46 @@ expect 0 "confidence  " basin ood --model reader --in strokes --count 40 --out-d
     --resamples 0
 expect 2 "--out-data is missing" basin ood --model "$run" --in strokes
 expect 2 "did you mean 'shuffled-patches'?" basin ood --model "$run" --in strokes --out-data shufled-patches
+expect 0 "gradient-norm  " basin ood --model "$run" --in strokes --count 60 --resamples 0 --score all \
+    --out-data interpolated --hold-out-class 3
+check "a class that is held out is a set of its own" sh -c '
+    basin ood --model "$1" --in strokes --count 60 --resamples 0 --hold-out-class 3 --json |
+        grep -qF "\"data\": \"strokes:test of class 3\""' sh "$run"
+expect 0 "disagreement  " basin ood --model "$run" --ensemble "$run" --in strokes --count 60 \
+    --resamples 0 --score disagreement,typicality --out-data inverted
+expect 2 "there are energy, typicality" basin ood --model "$run" --in strokes --out-data inverted \
+    --score enrgy
+expect 2 "score levels: it needs a model that takes a noise level" basin ood --model "$run" --in strokes \
+    --out-data inverted --score levels
+expect 2 "there is no class 12" basin ood --model "$run" --in strokes --hold-out-class 12
+
+# calibrate, and score --flag
+expect 1 "fit one with" basin score --model "$run" --data strokes --count 9 --flag
+expect 2 "--data is missing" basin calibrate --model "$run"
+expect 2 "cannot be had from" basin calibrate --model "$run" --data strokes --count 100
+expect 2 "it needs a classifier" basin calibrate --model "$run" --data strokes --score confidence
+expect 0 "threshold" basin calibrate --model "$run" --data strokes --count 400 --false-alarm-rate 0.1 \
+    --score typicality
+check "the detector is beside the model" [ -f "$run/detector.json" ]
+expect 0 "flagged" basin score --model "$run" --data strokes --count 200 --flag
+check "few of the inside's are flagged, most inverted ones" sh -c '
+    basin score --model "$1" --data strokes --count 300 --flag --quiet |
+        awk -F, "NR > 1 { n += \$4 } END { exit !(n > 5 && n < 70) }"' sh "$run"
+expect 2 "the detector says which score" basin score --model "$run" --data strokes --flag --score energy
+expect 2 "was fitted with another model" basin score --model reader --data strokes --count 9 --flag \
+    --detector "$run/detector.json"
+expect 2 "is standardised on inside data" basin score --model "$run" --data strokes --score typicality
+
+# images as they come
+check "paths on stdin give the scores of the folder" sh -c '
+    ls pictures/*.png | basin score --model "$1" --data - --quiet | cut -d, -f2 >a.txt &&
+        basin score --model "$1" --data pictures --quiet | cut -d, -f2 >b.txt && cmp a.txt b.txt &&
+        [ "$(wc -l <a.txt)" = 4 ]' sh "$run"
+check "a bad image is told, and the others go on" sh -c '
+    ! printf "pictures/000000.png\nnone.png\n\n%s" pictures/000001.png |
+        basin score --model "$1" --data - --flag >a.txt 2>b.txt && [ "$(wc -l <a.txt)" = 3 ] &&
+        grep -qF "none.png" b.txt' sh "$run"
+expect 0 '"path": "pictures/000000.png"' sh -c \
+    "echo pictures/000000.png | basin score --model '$run' --data - --json"
+expect 2 "not for stdin" basin score --model reader --data - --probabilities p.npy
 finish

@@ -74,7 +74,22 @@ static double auroc_by_definition(const double *inside, int n, const double *out
     return wins / (n * m);
 }
 
-static void auroc_is_its_definition(void **state) {
+/** The least over thresholds that flag what is above them; below all values, everything. */
+static double error_by_definition(const double *inside, int n, const double *outside, int m) {
+    double least = 0.5;
+    for (int k = 0; k < n + m; k++) {
+        const double threshold = k < n ? inside[k] : outside[k - n];
+        int wrong_in = 0, wrong_out = 0;
+        for (int i = 0; i < n; i++)
+            wrong_in += inside[i] > threshold;
+        for (int j = 0; j < m; j++)
+            wrong_out += outside[j] <= threshold;
+        least = fmin(least, 0.5 * ((double)wrong_in / n + (double)wrong_out / m));
+    }
+    return least;
+}
+
+static void auroc_and_error_are_their_definitions(void **state) {
     uint64_t seed = 1;
     for (int round = 0; round < 200; round++) {
         double inside[40], outside[40];
@@ -86,6 +101,7 @@ static void auroc_is_its_definition(void **state) {
             outside[j] = floor(uniform(&seed) * levels) - 2.0;
         basin__detection d = measure(*state, inside, n, outside, m, 0);
         assert_near(d.auroc.value, auroc_by_definition(inside, n, outside, m), 1e-12);
+        assert_near(d.error.value, error_by_definition(inside, n, outside, m), 1e-12);
         assert_true(d.auroc.low == d.auroc.value && d.auroc.high == d.auroc.value);
     }
 }
@@ -576,7 +592,7 @@ static void captioned_pictures_hold_the_pixels(void **state) {
 
 int main(void) {
     const struct CMUnitTest measures[] = {
-        cmocka_unit_test(auroc_is_its_definition),
+        cmocka_unit_test(auroc_and_error_are_their_definitions),
         cmocka_unit_test(hand_worked_cases),
         cmocka_unit_test(intervals_cover_and_shrink),
         cmocka_unit_test(bad_scores_are_refused),

@@ -111,6 +111,35 @@ static void test_shuffled(void **state) {
         assert_true(orders_seen[i] > 0);
 }
 
+/** Each is halfway to an example of another class: the double less the one is an example. */
+static void test_interpolated(void **state) {
+    static float out[COUNT * SIZE];
+    bench *at = *state;
+    make(at, "interpolated", at->inside, 3, out);
+    for (int n = 0; n < COUNT; n++) {
+        int partner = -1;
+        for (int k = 0; k < COUNT; k++) {
+            float farthest = 0.0F;
+            for (int i = 0; i < SIZE; i++) {
+                const float other = 2.0F * out[n * SIZE + i] - expected_get(at, n, i);
+                farthest = fmaxf(farthest, fabsf(other - expected_get(at, k, i)));
+            }
+            if (farthest < 1e-6F)
+                partner = k;
+        }
+        assert_true(partner >= 0);
+        assert_true(basin_data_label(at->inside, partner) != basin_data_label(at->inside, n));
+    }
+    basin_data *one, *outside;
+    assert_int_equal(
+        basin_data_from_memory(at->context, "one", 1, SIDE, SIDE, 1, true, at->x, NULL, &one),
+        BASIN_OK);
+    assert_int_equal(
+        basin__outside_make(at->context, basin__outside_find("interpolated"), one, 0, 1, &outside),
+        BASIN_ERROR_UNSUPPORTED);
+    basin_data_close(one);
+}
+
 static void test_rotated(void **state) {
     static float out[COUNT * SIZE], again[COUNT * SIZE];
     bench *at = *state;
@@ -224,8 +253,10 @@ static void test_score_range(void **state) {
 int main(void) {
 #define OUTSIDE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        OUTSIDE_TEST(test_seed),  OUTSIDE_TEST(test_shuffled), OUTSIDE_TEST(test_rotated),
-        OUTSIDE_TEST(test_noise), OUTSIDE_TEST(test_points),   OUTSIDE_TEST(test_score_range),
+        OUTSIDE_TEST(test_seed),         OUTSIDE_TEST(test_shuffled),
+        OUTSIDE_TEST(test_interpolated), OUTSIDE_TEST(test_rotated),
+        OUTSIDE_TEST(test_noise),        OUTSIDE_TEST(test_points),
+        OUTSIDE_TEST(test_score_range),
     };
     return cmocka_run_group_tests_name("outside", tests, NULL, NULL);
 }
