@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "eval/classify.h"
+#include "eval/heat_map.h"
 #include "eval/score.h"
 #include "io/npy.h"
 #include "score.h"
@@ -13,6 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#define HEAT_ZOOM 3
 #define AT(field) offsetof(basin__score_options, field)
 
 static const basin__option options_table[] = {
@@ -37,6 +39,13 @@ static const basin__option options_table[] = {
     BASIN__SEED_ROW(AT(choice.seed)),
     BASIN__TEXT_ROW("probabilities", AT(probabilities),
                     "Write a classifier's p(class | x), [examples, classes], to this .npy file"),
+    BASIN__TEXT_ROW("heat-map", AT(heat_map),
+                    "Draw where the energy of the first images comes from, by gradient and by "
+                    "occlusion, as this PNG"),
+    {"heat-count", BASIN__OPTION_INT, AT(heat_count), "10", 1, 1000, NULL, "images",
+     "Of the heat map: how many images"},
+    {"heat-side", BASIN__OPTION_INT, AT(heat_side), "5", 1, 1024, NULL, "pixels",
+     "Of the heat map: side of the squares that are occluded"},
     {"json", BASIN__OPTION_FLAG, AT(json), NULL, 0, 0, NULL, NULL,
      "Print one JSON object instead of CSV"},
 };
@@ -191,6 +200,40 @@ static basin_status classify(const basin__command *command, const basin__score_o
     return status;
 }
 
+/** Of the energy itself, whatever is scored. */
+static basin_status draw_heat(const basin__scoring *of, const basin_data *data) {
+    const basin__score_options *options = of->options;
+    const basin_data_info *info = basin_data_describe(data);
+    const int64_t size = basin_shape_count(of->energy->shape);
+    const int64_t n = options->heat_count < info->count ? options->heat_count : info->count;
+    float *x = basin__alloc_array(of->command->context, (size_t)(n * size), sizeof(float));
+    if (!x)
+        return BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; i < n; i++)
+        basin_data_get(data, i, x + i * size);
+    basin__range_apply(basin__energy_range(of->energy), info, x, n * size);
+    basin_status status = basin__heat_map_write(of->energy, n, x, (int)options->heat_side,
+                                                HEAT_ZOOM, options->heat_map);
+    basin__free(of->command->context, x);
+    if (status == BASIN_OK && !of->command->is_quiet)
+        fprintf(stderr, "heat map: %s, %lld images\n", options->heat_map, (long long)n);
+    return status;
+}
+
+static basin_status check_heat_map(const basin__scoring *of, const basin_data *data) {
+    if (!basin_data_describe(data)->is_image)
+        return basin__fail(of->command->context, BASIN_ERROR_CONFIG,
+                           "--heat-map is for images, and %s holds points",
+                           basin_data_describe(data)->name);
+    if (of->options->heat_side >= of->energy->shape.height ||
+        of->options->heat_side >= of->energy->shape.width)
+        return basin__fail(of->command->context, BASIN_ERROR_CONFIG,
+                           "--heat-side %lld is not smaller than an image of %d x %d",
+                           (long long)of->options->heat_side, of->energy->shape.height,
+                           of->energy->shape.width);
+    return basin__file_check_writable(of->command->context, of->options->heat_map);
+}
+
 /* Before the first line is printed. */
 static basin_status check_probabilities(const basin__command *command,
                                         const basin__score_options *options,
@@ -275,11 +318,15 @@ static basin_status score(basin__scoring *of, basin_data **data) {
         BASIN_TRY(check_probabilities(of->command, options, of->energy));
     if (!of->is_stream)
         BASIN_TRY(basin__energy_takes(of->energy, basin_data_describe(*data)));
+    if (options->heat_map)
+        BASIN_TRY(check_heat_map(of, *data));
     BASIN_TRY(basin__ensemble_load(of->command, &options->model, &options->detector.ensemble,
                                    of->energy, &of->models));
     BASIN_TRY(make_detector(of));
     if (!of->is_stream) {
         BASIN_TRY(score_set(of, *data));
+        if (options->heat_map)
+            BASIN_TRY(draw_heat(of, *data));
         return options->probabilities ? classify(of->command, options, of->energy, *data)
                                       : BASIN_OK;
     }
@@ -297,8 +344,9 @@ static int run(basin__command *command) {
         return basin__command_usage(command, "--%s is missing",
                                     options->model.model ? "data" : "model");
     of.is_stream = strcmp(options->data, "-") == 0;
-    if (of.is_stream && options->probabilities)
-        return basin__command_usage(command, "--probabilities is for a data set, not for stdin");
+    if (of.is_stream && (options->probabilities || options->heat_map))
+        return basin__command_usage(command, "--%s is for a data set, not for stdin",
+                                    options->heat_map ? "heat-map" : "probabilities");
     if (options->score && (options->flag || options->detector_path))
         return basin__command_usage(command, "--score %s: the detector says which score it is",
                                     options->score);

@@ -10,7 +10,8 @@
 typedef struct basin__score_options {
     basin__model_options model;
     basin__detector_choice detector;
-    char *data, *score, *detector_path, *probabilities;
+    char *data, *score, *detector_path, *probabilities, *heat_map;
+    int64_t heat_count, heat_side;
     basin__data_choice choice;
     bool flag, json;
 } basin__score_options;

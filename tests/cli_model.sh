@@ -188,4 +188,9 @@ check "a bad image is told, and the others go on" sh -c '
 expect 0 '"path": "pictures/000000.png"' sh -c \
     "echo pictures/000000.png | basin score --model '$run' --data - --json"
 expect 2 "not for stdin" basin score --model reader --data - --probabilities p.npy
+expect 0 "heat map: heat.png, 3 images" basin score --model "$run" --data strokes --count 9 \
+    --heat-map heat.png --heat-count 3
+expect 2 "is not smaller than an image" basin score --model "$run" --data strokes --count 9 \
+    --heat-map heat.png --heat-side 16
+expect 1 "cannot write" basin score --model "$run" --data strokes --count 9 --heat-map no/heat.png
 finish

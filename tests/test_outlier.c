@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "energy/energy.h"
+#include "eval/heat_map.h"
 #include "eval/outlier.h"
 #include <math.h>
 #include <stdio.h>
@@ -264,6 +265,44 @@ static void test_file(void **state) {
     basin_detector_destroy(detector);
 }
 
+/** E = Σ w_i x_i: the gradient is w, and a square of one pixel is worth w (x − what is around). */
+#define SIDE 4
+static void sum_energy(void *user, int64_t n, const float *x, double *energies, float *gradient) {
+    (void)user;
+    for (int64_t i = 0; i < n * SIDE * SIDE; i++) {
+        const int pixel = (int)(i % (SIDE * SIDE));
+        if (pixel == 0)
+            energies[i / (SIDE * SIDE)] = 0.0;
+        energies[i / (SIDE * SIDE)] += (pixel - 5) * (double)x[i];
+        if (gradient)
+            gradient[i] = (float)(pixel - 5);
+    }
+}
+
+static void test_heat(void **state) {
+    bench *at = *state;
+    basin_energy *energy;
+    float x[2 * SIDE * SIDE] = {0}, heat[2 * SIDE * SIDE];
+    assert_int_equal(
+        basin_energy_from_callback(at->context, SIDE, SIDE, 1, sum_energy, NULL, &energy),
+        BASIN_OK);
+    x[SIDE * SIDE + 9] = 1.0F; /* one bright pixel in the second image */
+    assert_int_equal(basin__heat_gradient(energy, 2, x, heat), BASIN_OK);
+    for (int i = 0; i < 2 * SIDE * SIDE; i++)
+        assert_near((double)heat[i], fabs((i % (SIDE * SIDE)) - 5.0), 0.0);
+    assert_int_equal(basin__heat_occlusion(energy, 2, x, 1, heat), BASIN_OK);
+    for (int i = 0; i < SIDE * SIDE; i++)
+        assert_near((double)heat[i], 0.0, 0.0);
+    assert_near((double)heat[SIDE * SIDE + 9], 4.0, 1e-6);
+    assert_near((double)heat[SIDE * SIDE + 10], -5.0 / 8.0, 1e-6); /* eight pixels around it */
+    assert_near((double)heat[SIDE * SIDE + 8], -3.0 / 5.0, 1e-6);  /* on the rim five */
+    assert_near((double)heat[SIDE * SIDE + 3], 0.0, 0.0);
+    assert_int_equal(basin__heat_occlusion(energy, 2, x, 2, heat), BASIN_OK);
+    assert_true(heat[SIDE * SIDE + 9] > 0.0F);
+    assert_int_equal(basin__heat_occlusion(energy, 2, x, SIDE, heat), BASIN_ERROR_ARGUMENT);
+    basin_energy_destroy(energy);
+}
+
 static void test_refused(void **state) {
     bench *at = *state;
     basin_detector *detector;
@@ -295,7 +334,8 @@ int main(void) {
         cmocka_unit_test(test_plain),      cmocka_unit_test(test_descent),
         cmocka_unit_test(test_typicality), cmocka_unit_test(test_ensemble),
         cmocka_unit_test(test_levels),     cmocka_unit_test(test_false_alarms),
-        cmocka_unit_test(test_file),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_file),       cmocka_unit_test(test_heat),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
