@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define BLOCK BASIN__DETECTOR_BLOCK
-#define FLOOR 1e-6 /* of the standardised covariance's diagonal: numbers that say the same */
+#define FLOOR 1e-3 /* added to the standardised variances: numbers that say nearly the same */
 
 void basin_detector_options_init(basin_detector_options *options) {
     *options = (basin_detector_options){
