@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include "base/file.h"
+#include "base/number.h"
 #include "energy/energy.h"
 #include "eval/heat_map.h"
 #include "eval/outlier.h"
@@ -180,23 +181,46 @@ static void test_ensemble(void **state) {
     basin_detector_destroy(one);
 }
 
-/** Whitened numbers of fitted examples have unit variance, and odd ones stand out either way. */
+/** Distances to the fifth nearest inside example, by definition; what is far out stands out. */
 static void test_levels(void **state) {
     bench *at = *state;
-    static double scores[COUNT];
-    double square = 0.0;
+    double scores[3];
     basin_energy *energy = make_energy(at, 0, true);
     basin_detector *detector = make(at, "levels", &energy, 1);
-    assert_int_equal(detector->feature_count, 20);
+    const int count = detector->feature_count;
+    assert_int_equal(count, 20);
     assert_int_equal(basin_detector_fit(detector, at->data, 0.05), BASIN_OK);
-    assert_int_equal(basin_detector_score(detector, COUNT, at->x, scores), BASIN_OK);
-    /* The numbers are all functions of ‖x‖, so most directions of whitened space are floor. */
-    for (int i = 1; i < COUNT; i += 2)
-        square += scores[i] * scores[i] / (COUNT / 2);
-    assert_true(square > 0.01 && square < 1.001);
+    assert_int_equal(detector->reference_count, COUNT / 2);
+    for (int j = 0; j < count; j++) { /* whitened: no mean, and at most unit variance */
+        double sum = 0.0, square = 0.0;
+        for (int r = 0; r < detector->reference_count; r++) {
+            const double value = detector->references[r * count + j];
+            sum += value / (COUNT / 2);
+            square += value * value / (COUNT / 2);
+        }
+        assert_near(sum, 0.0, 1e-6);
+        assert_true(square <= 1.001);
+    }
     assert_int_equal(basin_detector_score(detector, 3, POINTS, scores), BASIN_OK);
     assert_true(scores[2] > basin_detector_threshold(detector));
     assert_true(scores[1] < scores[2]);
+    /* the detector's scratch still holds the last example, standardised */
+    double distances[COUNT / 2];
+    for (int r = 0; r < COUNT / 2; r++) {
+        distances[r] = 0.0;
+        for (int j = 0; j < count; j++)
+            distances[r] += pow(detector->references[r * count + j] - detector->standardised[j], 2);
+    }
+    qsort(distances, COUNT / 2, sizeof(double), basin__compare_doubles);
+    assert_near(scores[2], sqrt(distances[4] / count), 1e-12 * scores[2]);
+    assert_int_equal(basin_detector_save(detector, "levels.json"), BASIN_OK);
+    basin_detector *again;
+    double after[3];
+    assert_int_equal(basin_detector_load(at->context, "levels.json", &energy, 1, &again), BASIN_OK);
+    assert_int_equal(basin_detector_score(again, 3, POINTS, after), BASIN_OK);
+    assert_memory_equal(scores, after, sizeof scores);
+    unlink("levels.json");
+    basin_detector_destroy(again);
     basin_detector_destroy(detector);
     basin_energy_destroy(energy);
 }

@@ -122,11 +122,18 @@ static basin_status make_room(basin_detector *detector) {
     detector->next = basin__alloc_array(context, BLOCK, sizeof(double));
     detector->logits = basin__alloc_array(context, BLOCK * classes, sizeof(float));
     detector->features = basin__alloc_array(context, BLOCK * features, sizeof(double));
+    detector->standardised = basin__alloc_array(context, features, sizeof(double));
     detector->mean = basin__alloc_array(context, features, sizeof(double));
     detector->whiten = basin__alloc_array(context, features * features, sizeof(double));
+    if (detector->def->combination == BASIN__COMBINE_NEAREST) {
+        detector->references =
+            basin__alloc_array(context, BASIN__DETECTOR_REFERENCES * features, sizeof(double));
+        if (!detector->references)
+            return BASIN_ERROR_MEMORY;
+    }
     return detector->levels && detector->gradient && detector->walk && detector->energy &&
-                   detector->next && detector->logits && detector->features && detector->mean &&
-                   detector->whiten
+                   detector->next && detector->logits && detector->features &&
+                   detector->standardised && detector->mean && detector->whiten
                ? BASIN_OK
                : BASIN_ERROR_MEMORY;
 }
@@ -184,10 +191,11 @@ basin_status basin_detector_create(basin_context *context, basin_energy *const *
 void basin_detector_destroy(basin_detector *detector) {
     if (!detector)
         return;
-    void *const owned[] = {detector->energies, detector->level_values, detector->levels,
-                           detector->gradient, detector->walk,         detector->energy,
-                           detector->next,     detector->logits,       detector->features,
-                           detector->mean,     detector->whiten,       detector->fitted_on};
+    void *const owned[] = {detector->energies,   detector->level_values, detector->levels,
+                           detector->gradient,   detector->walk,         detector->energy,
+                           detector->next,       detector->logits,       detector->features,
+                           detector->mean,       detector->whiten,       detector->fitted_on,
+                           detector->references, detector->standardised};
     for (size_t i = 0; i < BASIN_COUNT(owned); i++)
         basin__free(detector->context, owned[i]);
     basin__free(detector->context, detector);
@@ -195,20 +203,48 @@ void basin_detector_destroy(basin_detector *detector) {
 
 /* ---- scoring ---- */
 
-/** Combined numbers of one example: those standardised, then their mean, size or spread. */
-static double combine(const basin_detector *detector, const double *features) {
+/** whiten (features − mean) */
+static void transform(const basin_detector *detector, const double *features, double *out) {
     const int count = detector->feature_count;
-    double sum = 0.0, square = 0.0;
-    if (detector->standard == BASIN__STANDARD_NONE)
-        return features[0];
     for (int i = 0; i < count; i++) {
         const double *row = detector->whiten + (size_t)i * (size_t)count;
-        const int first = detector->standard == BASIN__STANDARD_WHITEN ? 0 : i;
-        double value = 0.0;
-        for (int j = first; j <= i; j++)
-            value += row[j] * (features[j] - detector->mean[j]);
-        sum += value;
-        square += value * value;
+        out[i] = 0.0;
+        for (int j = detector->standard == BASIN__STANDARD_WHITEN ? 0 : i; j <= i; j++)
+            out[i] += row[j] * (features[j] - detector->mean[j]);
+    }
+}
+
+/** Square of the distance to the nearest reference but a few. */
+static double nearest(const basin_detector *detector, const double *at) {
+    const int count = detector->feature_count;
+    double least[BASIN__DETECTOR_NEAREST]; /* ascending */
+    for (int k = 0; k < BASIN__DETECTOR_NEAREST; k++)
+        least[k] = HUGE_VAL;
+    for (int r = 0; r < detector->reference_count; r++) {
+        const double *reference = detector->references + (size_t)r * (size_t)count;
+        double square = 0.0;
+        for (int i = 0; i < count; i++)
+            square += (at[i] - reference[i]) * (at[i] - reference[i]);
+        int k = BASIN__DETECTOR_NEAREST;
+        for (; k > 0 && square < least[k - 1]; k--)
+            if (k < BASIN__DETECTOR_NEAREST)
+                least[k] = least[k - 1];
+        if (k < BASIN__DETECTOR_NEAREST)
+            least[k] = square;
+    }
+    return least[BASIN__DETECTOR_NEAREST - 1];
+}
+
+/** The score of one example from its numbers: standardised, then combined. */
+static double combine(const basin_detector *detector, const double *features) {
+    const int count = detector->feature_count;
+    double *z = detector->standardised, sum = 0.0, square = 0.0;
+    if (detector->standard == BASIN__STANDARD_NONE)
+        return features[0];
+    transform(detector, features, z);
+    for (int i = 0; i < count; i++) {
+        sum += z[i];
+        square += z[i] * z[i];
     }
     const double mean = sum / count;
     switch (detector->def->combination) {
@@ -216,6 +252,8 @@ static double combine(const basin_detector *detector, const double *features) {
         return mean;
     case BASIN__COMBINE_DISTANCE:
         return sqrt(square / count);
+    case BASIN__COMBINE_NEAREST:
+        return isfinite(square) ? sqrt(nearest(detector, z) / count) : square;
     case BASIN__COMBINE_SPREAD:
         return sqrt(fmax(square / count - mean * mean, 0.0));
     }
@@ -280,6 +318,9 @@ static basin_status measure(basin_detector *detector, const stride *of, double *
         BASIN_TRY(basin__outlier_features(detector, n, of->x, detector->features));
         for (int64_t i = 0; i < n; i++) {
             double *features = detector->features + i * count;
+            if (detector->references && seen < BASIN__DETECTOR_REFERENCES)
+                memcpy(detector->references + seen * count, features,
+                       (size_t)count * sizeof(double));
             seen++;
             for (int j = 0; j < count; j++) { /* Welford (1962): features become deviations */
                 features[j] -= mean[j];
@@ -294,6 +335,10 @@ static basin_status measure(basin_detector *detector, const stride *of, double *
     }
     for (int j = 0; j < count * count; j++)
         covariance[j] /= (double)(seen - 1);
+    detector->reference_count =
+        detector->references
+            ? (int)(seen < BASIN__DETECTOR_REFERENCES ? seen : BASIN__DETECTOR_REFERENCES)
+            : 0;
     return BASIN_OK;
 }
 
@@ -348,6 +393,11 @@ static basin_status standardise(basin_detector *detector, const stride *of) {
     basin_status status = covariance ? measure(detector, of, covariance) : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
         status = whiten(detector, covariance);
+    for (int r = 0; status == BASIN_OK && r < detector->reference_count; r++) {
+        double *reference = detector->references + (size_t)r * count;
+        transform(detector, reference, detector->standardised);
+        memcpy(reference, detector->standardised, count * sizeof(double));
+    }
     basin__free(detector->context, covariance);
     return status;
 }

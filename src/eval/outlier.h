@@ -20,8 +20,8 @@ enum {
 /** How an example's numbers become its score. */
 typedef enum basin__combination {
     BASIN__COMBINE_MEAN,     /* their mean */
-    BASIN__COMBINE_DISTANCE, /* root mean square: of whitened ones Mahalanobis' distance, but for √F
-                              */
+    BASIN__COMBINE_DISTANCE, /* root mean square */
+    BASIN__COMBINE_NEAREST,  /* distance to the 5th nearest inside example, over the root of F */
     BASIN__COMBINE_SPREAD,   /* standard deviation */
 } basin__combination;
 
@@ -49,7 +49,9 @@ const basin__outlier_def *basin__outlier_find(const char *name);
 const char *basin__outlier_obstacle(const basin__outlier_def *def, basin_energy *const *energies,
                                     int count);
 
-#define BASIN__DETECTOR_BLOCK 512 /* examples whose numbers are made at once */
+#define BASIN__DETECTOR_NEAREST 5       /* which neighbour */
+#define BASIN__DETECTOR_REFERENCES 2000 /* inside examples that are kept as neighbours, at most */
+#define BASIN__DETECTOR_BLOCK 512       /* examples whose numbers are made at once */
 
 struct basin_detector {
     basin_context *context;
@@ -67,9 +69,12 @@ struct basin_detector {
     double *energy, *next; /* [BLOCK]: at the place, and at the next */
     float *logits;         /* [BLOCK, classes] */
     double *features;      /* [BLOCK, feature_count] */
+    double *standardised;  /* [feature_count] */
     /* What was fitted. */
     bool is_standardised, has_threshold;
     double *mean, *whiten; /* [F], [F, F] lower triangle: L⁻¹, or 1/std on its diagonal */
+    double *references;    /* [reference_count, F], standardised; of NEAREST alone */
+    int reference_count;
     double threshold, false_alarm_rate;
     int64_t fitted_count; /* examples of both halves */
     char *fitted_on;      /* name of the data */

@@ -6,7 +6,9 @@
  * top of a density that lives in a shell (Nalisnick et al. 2019). ‖∇E‖ ("approximate mass",
  * Grathwohl et al. 2020) is small where the density is flat, as it is where samples lie. How far E
  * falls in a few steps says how far an example is from where the model would have it. Energies and
- * norms of scores at many levels together see structure of every size (Mahmood et al. 2021).
+ * norms of scores at many levels together see structure of every size (Mahmood et al. 2021); inside
+ * examples of several kinds make several clouds of such numbers, which is why it is the nearest
+ * ones that count (Sun et al. 2022), and not the distance from their mean.
  */
 #include "eval/classify.h"
 #include "eval/outlier.h"
@@ -25,9 +27,11 @@ const basin__outlier_def basin__outliers[] = {
     {"descent", "how far the energy falls in a few steps downhill", BASIN__PART_FALL, false, 1,
      BASIN__STANDARD_NONE, BASIN__COMBINE_MEAN},
     {"levels",
-     "energies and gradient norms at many noise levels: their distance from the inside's, whitened",
+     "energies and gradient norms at many noise levels, whitened: how far the nearest inside "
+     "examples "
+     "are",
      BASIN__PART_ENERGY | BASIN__PART_NORM, true, 1, BASIN__STANDARD_WHITEN,
-     BASIN__COMBINE_DISTANCE},
+     BASIN__COMBINE_NEAREST},
     {"confidence", "a classifier's largest probability, negated", BASIN__PART_CONFIDENCE, false, 1,
      BASIN__STANDARD_NONE, BASIN__COMBINE_MEAN},
     {"disagreement", "standard deviation of several models' energies, each standardised",

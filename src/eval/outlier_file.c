@@ -7,6 +7,7 @@
  *   models [SHA-256 of each energy's parameters]
  *   fitted_on, fitted_count, false_alarm_rate, threshold
  *   mean [F], whiten [F][1 … F]                             of scores that are standardised
+ *   references [n][F]                                       of those by nearest inside examples
  */
 #include "eval/outlier.h"
 #include "io/config.h"
@@ -42,6 +43,15 @@ static json_t *numbers(const double *from, int count) {
     return list;
 }
 
+static json_t *list_references(const basin_detector *detector) {
+    const int count = detector->feature_count;
+    json_t *rows = json_array();
+    for (int r = 0; r < detector->reference_count; r++)
+        json_array_append_new(rows,
+                              numbers(detector->references + (size_t)r * (size_t)count, count));
+    return rows;
+}
+
 static json_t *describe(const basin_detector *detector) {
     const basin_detector_options *options = &detector->options;
     const int count = detector->feature_count;
@@ -65,6 +75,8 @@ static json_t *describe(const basin_detector *detector) {
         json_object_set(file, "whiten", rows);
     }
     json_decref(rows);
+    if (detector->references)
+        json_object_set_new(file, "references", list_references(detector));
     return file;
 }
 
@@ -154,6 +166,19 @@ static basin_status check_models(const basin_detector *detector, const char *pat
     return BASIN_OK;
 }
 
+static bool read_references(basin_detector *detector, const json_t *rows) {
+    const int count = detector->feature_count;
+    const size_t size = json_array_size(rows);
+    if (!detector->references)
+        return true;
+    bool is_whole = size > 0 && size <= BASIN__DETECTOR_REFERENCES;
+    for (size_t r = 0; r < size && is_whole; r++)
+        is_whole =
+            read_numbers(json_array_get(rows, r), count, detector->references + r * (size_t)count);
+    detector->reference_count = (int)size;
+    return is_whole;
+}
+
 static basin_status read_fit(basin_detector *detector, const char *path, const json_t *file) {
     basin_context *context = detector->context;
     const int count = detector->feature_count;
@@ -177,8 +202,9 @@ static basin_status read_fit(basin_detector *detector, const char *path, const j
     for (int i = 0; i < count && is_whole; i++)
         is_whole = read_numbers(json_array_get(rows, (size_t)i), i + 1,
                                 detector->whiten + (size_t)i * (size_t)count);
+    is_whole = is_whole && read_references(detector, json_object_get(file, "references"));
     return is_whole ? BASIN_OK
-                    : broken(context, path, "mean' or 'whiten",
+                    : broken(context, path, "mean', 'whiten' or 'references",
                              "as long as the score's numbers, all of them finite");
 }
 
