@@ -109,6 +109,9 @@ basin__option_group *basin__command_group(basin__command *command, const char *k
 basin__kind_item basin__command_choice(basin__command *command, const char *kind);
 /** Whether the user gave an option, on the command line or in the configuration. */
 bool basin__command_is_given(const basin__command *command, const char *option);
+/** The chosen thing's options that the user gave, as a JSON text for free(); NULL without memory.
+ */
+char *basin__command_settings(basin__command *command, const char *kind);
 /** Add every option with its value, but for the common ones, to a JSON object. */
 basin_status basin__command_to_json(const basin__command *command, json_t *object);
 

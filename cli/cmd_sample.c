@@ -147,24 +147,6 @@ static basin_status start(const basin__command *command, basin_energy *energy, f
 
 /* ---- chains ---- */
 
-/** The sampler's options that the user gave, as a JSON text for free(); NULL without memory. */
-static char *given_settings(const basin__command *command, const basin__option_group *group) {
-    json_t *all = json_object(), *given = json_object();
-    char *text = NULL;
-    if (all && given && basin__options_to_json(command->context, group, all) == BASIN_OK) {
-        const char *key;
-        json_t *value;
-        json_object_foreach(all, key, value) {
-            if (basin__command_is_given(command, key))
-                json_object_set(given, key, value);
-        }
-        text = json_dumps(given, JSON_COMPACT);
-    }
-    json_decref(all);
-    json_decref(given);
-    return text;
-}
-
 /**
  * A class for each sample, NULL: they have one in common, or none. Asked for, they replace those
  * that came with the starts.
@@ -212,7 +194,7 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
                            "the model was trained with sampler %s: give --sampler %s to change its "
                            "options, or --sampler %s",
                            trained, trained, options->sampler);
-    char *settings = given_settings(command, group);
+    char *settings = basin__command_settings(command, "sampler");
     sampling.sampler = is_trained ? trained : options->sampler;
     sampling.settings = settings;
     sampling.seed = (uint64_t)options->seed;

@@ -330,6 +330,24 @@ bool basin__command_is_given(const basin__command *command, const char *name) {
     return option && (command->groups[g].is_set >> (option - command->groups[g].options) & 1) != 0;
 }
 
+char *basin__command_settings(basin__command *command, const char *kind) {
+    const basin__option_group *group = basin__command_group(command, kind);
+    json_t *all = json_object(), *given = json_object();
+    char *text = NULL;
+    if (all && given && basin__options_to_json(command->context, group, all) == BASIN_OK) {
+        const char *key;
+        json_t *value;
+        json_object_foreach(all, key, value) {
+            if (basin__command_is_given(command, key))
+                json_object_set(given, key, value);
+        }
+        text = json_dumps(given, JSON_COMPACT);
+    }
+    json_decref(all);
+    json_decref(given);
+    return text;
+}
+
 basin_status basin__command_to_json(const basin__command *command, json_t *object) {
     for (size_t i = 0; i + 1 < command->group_count; i++) /* the last group is the common one */
         BASIN_TRY(basin__options_to_json(command->context, &command->groups[i], object));

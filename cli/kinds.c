@@ -10,6 +10,7 @@
 #include "eval/outlier.h"
 #include "objective/objective.h"
 #include "optim/optim.h"
+#include "restore/restoration.h"
 #include "sampler/sampler.h"
 #include <string.h>
 
@@ -28,6 +29,8 @@ KIND_OF_DEFINITIONS(network, basin__networks, basin__network_count)
 KIND_OF_DEFINITIONS(sampler, basin__samplers, basin__sampler_count)
 KIND_OF_DEFINITIONS(objective, basin__objectives, basin__objective_count)
 KIND_OF_DEFINITIONS(optimiser, basin__optims, basin__optim_count)
+KIND_OF_DEFINITIONS(task, basin__tasks, basin__task_count)
+KIND_OF_DEFINITIONS(method, basin__methods, basin__method_count)
 
 static int data_count(void) { return basin__data_count; }
 static basin__kind_item data_item(int index) {
@@ -46,6 +49,9 @@ const basin__kind basin__kinds[] = {
     {"objective", "objectives", "what training makes small", objective_count, objective_item},
     {"optimiser", "optimisers", "how parameters follow the gradient", optimiser_count,
      optimiser_item},
+    {"task", "tasks", "what was done to the images that are restored", task_count, task_item},
+    {"method", "methods", "how images are restored: draws of the posterior, its mean, its mode",
+     method_count, method_item},
     {"data", "data sets",
      "where examples come from; NAME:SPLIT takes one part of a set, of "
      "train, valid, test, all-train",

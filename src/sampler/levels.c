@@ -152,6 +152,8 @@ void basin__level_evaluate(const basin__levels *levels, const basin__cpu_kernels
     tile->evaluations += tile->n;
     if (levels != NULL && is_guided(levels))
         guide(levels, kernels, energy, tile, points);
+    if (tile->term != NULL)
+        tile->term->add(tile->term->user, kernels, tile, x, sigma);
     for (int i = 0; i < tile->n; i++) {
         const double norm = norm_of(kernels, tile, i);
         tile->gradient_norms[i] += isfinite(norm) ? norm : 0;

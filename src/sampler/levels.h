@@ -69,7 +69,8 @@ basin_status basin__levels_fit(const void *options, const basin_energy *energy, 
  * Evaluate the energy at points x [n, size], at the level σ, or at a level for each chain,
  * tile->noise_levels, where σ is 0: tile->gradient = ∇ₓE = −score and tile->energies = E, both with
  * guidance, of which the second evaluation goes to tile->noise and tile->spare_energies. Without
- * `levels`, at the level of the energy's condition. Adds |∇E| to the tile's norms, where finite.
+ * `levels`, at the level of the energy's condition. The tile's term is added, where it has one.
+ * Adds |∇E| to the tile's norms, where finite.
  */
 void basin__level_evaluate(const basin__levels *levels, const basin__cpu_kernels *kernels,
                            basin_energy *energy, basin__chain_tile *tile, const float *x,

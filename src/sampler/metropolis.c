@@ -16,6 +16,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Of a Langevin step, which then goes farthest (Roberts & Rosenthal, 1998). */
+#define BEST_ACCEPTANCE 0.574
+
 /** Where the chains are while a move is tried. */
 typedef struct kept {
     float *x, *gradient;        /* [n, size] */
@@ -46,17 +49,28 @@ static double kinetic(const basin__cpu_kernels *kernels, const float *momentum, 
     return 0.5 * kernels->dot(momentum, momentum, size);
 }
 
+/** y += factor · ε · x, of all chains. */
+static void push(const basin__metropolis *walk, const basin__cpu_kernels *kernels,
+                 const basin__chain_tile *tile, float *y, double factor, const float *x) {
+    if (walk->steps == NULL) {
+        kernels->axpy(y, (float)(factor * walk->step), x, tile->n * tile->size);
+        return;
+    }
+    for (int i = 0; i < tile->n; i++)
+        kernels->axpy(y + i * tile->size, (float)(factor * walk->steps[i]), x + i * tile->size,
+                      tile->size);
+}
+
 /** L leapfrog steps; the half steps of p between two of them are taken together. */
 static void leapfrog(const basin__metropolis *walk, const basin__cpu_kernels *kernels,
                      basin_energy *energy, basin__chain_tile *tile, const kept *at) {
-    const int64_t count = tile->n * tile->size;
-    const double kick = -walk->step / walk->temperature;
-    kernels->axpy(at->momentum, (float)(0.5 * kick), at->gradient, count);
+    const double kick = -1 / walk->temperature;
+    push(walk, kernels, tile, at->momentum, 0.5 * kick, at->gradient);
     for (int64_t i = 1; i <= walk->leapfrog_steps; i++) {
-        kernels->axpy(tile->x, (float)walk->step, at->momentum, count);
+        push(walk, kernels, tile, tile->x, 1, at->momentum);
         basin__level_evaluate(walk->levels, kernels, energy, tile, tile->x, walk->sigma);
-        kernels->axpy(at->momentum, (float)(i < walk->leapfrog_steps ? kick : 0.5 * kick),
-                      tile->gradient, count);
+        push(walk, kernels, tile, at->momentum, i < walk->leapfrog_steps ? kick : 0.5 * kick,
+             tile->gradient);
     }
 }
 
@@ -90,6 +104,8 @@ void basin__metropolis_move(const basin__metropolis *walk, const basin__cpu_kern
             log(uniform(kernels, tile, i, index)) < -rise && kernels->all_finite(gradient, size);
         tile->proposed++;
         tile->accepted += is_accepted;
+        if (walk->steps != NULL)
+            walk->steps[i] *= exp(walk->adaptation * (is_accepted - BEST_ACCEPTANCE));
         if (is_accepted) {
             memcpy(at.gradient + i * size, gradient, (size_t)size * sizeof(float));
             at.energies[i] = tile->energies[i];

@@ -13,6 +13,8 @@ enum { BASIN__METROPOLIS_SCRATCH = 3, BASIN__METROPOLIS_NUMBERS = 2 };
 
 typedef struct basin__metropolis {
     double step;                 /* ε of the leapfrog */
+    double *steps;               /* [n] an ε for each chain instead; NULL: one for all */
+    double adaptation;           /* of those: ln ε rises by adaptation · (accepted − 0.574) */
     double temperature;          /* of exp(−E/T) */
     int64_t leapfrog_steps;      /* evaluations of a move */
     const basin__levels *levels; /* NULL: at the level of the energy's condition */

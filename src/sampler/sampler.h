@@ -32,8 +32,20 @@ typedef struct basin__chain_anchors {
     const float *stds;         /* [n] */
 } basin__chain_anchors;
 
+typedef struct basin__chain_tile basin__chain_tile;
+
+/**
+ * What chains walk beside the energy: at points x [n, size] of a level σ it adds its values to the
+ * tile's energies and its gradient to the tile's.
+ */
+typedef struct basin__chain_term {
+    void (*add)(const void *user, const basin__cpu_kernels *kernels, basin__chain_tile *tile,
+                const float *x, double sigma);
+    const void *user;
+} basin__chain_term;
+
 /** A tile of chains, [n, size] dense. */
-typedef struct basin__chain_tile {
+struct basin__chain_tile {
     float *x;
     float *gradient;     /* [n, size] scratch; holds dE/dx at the last point evaluated */
     float *noise;        /* [n, size] scratch */
@@ -53,12 +65,13 @@ typedef struct basin__chain_tile {
     int worker;
     basin__chain_tail tail;       /* of the tile's chains; of samplers that have step() */
     basin__chain_anchors anchors; /* of the tile's chains; of samplers that have anchored_steps() */
-    double *gradient_norms;       /* [n]; the sampler adds each step's |dE/dx| */
-    int64_t evaluations;          /* of the gradient, over all chains */
-    int64_t proposed, accepted;   /* moves, over all chains, of samplers that may reject */
-    bool is_diverged;             /* the sampler found a value that is not finite */
+    const basin__chain_term *term; /* NULL: none; see basin__level_evaluate */
+    double *gradient_norms;        /* [n]; the sampler adds each step's |dE/dx| */
+    int64_t evaluations;           /* of the gradient, over all chains */
+    int64_t proposed, accepted;    /* moves, over all chains, of samplers that may reject */
+    bool is_diverged;              /* the sampler found a value that is not finite */
     bool is_unfinished; /* the sampler's bound on evaluations was reached before the end */
-} basin__chain_tile;
+};
 
 /** What a step is built in: dE/dx at a value of the graph comes from gradient(user, x). */
 typedef struct basin__step_graph {

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Posterior samples by an energy at every noise level. The score of x_t = x + t n given y is
+ * −∇E(x_t, t) + ∇ log p(y | x_t), and the last is the Gaussian of A x_t for no t but 0. So y is
+ * not brought to the levels; a second variable z, near x, meets it instead. For ρ from high to low
+ * a split Gibbs sampler goes once to and fro:
+ *
+ *     z ~ p(z | x, y) ∝ exp(−‖y − A z‖² / (2σ²) − ‖z − x‖² / (2ρ²))       a Gaussian, drawn exactly
+ *     x ~ p(x | z)    ∝ p(x) exp(−‖z − x‖² / (2ρ²))                       denoising of z at level ρ
+ *
+ * (Vono, Dobigeon & Chainais, 2019; Xu & Chi, 2024; Wu et al., 2024). Held at ρ its x has the
+ * density p(x | y) with the likelihood N(y; A x, σ² + ρ² AAᵀ): that is the approximation, which
+ * goes with ρ; and that one visit at each level follows the density from one to the next.
+ *
+ * The second draw walks the reverse-time SDE from ρ down to the lowest level and denoises there.
+ * Between levels s > t, D = x − s² ∇E(x, s), D₀ that of the step before and h, h₀ the steps in
+ * −log σ,
+ *
+ *     x <- (t/s)² x + (1 − (t/s)²) (D + (D − D₀) h / (2 h₀)) + t √(1 − (t/s)²) n
+ *
+ * which is DDPM's step with D carried forward to the second order (Lu et al., 2022, SDE-DPM-
+ * Solver++(2M)); it costs one evaluation.
+ *
+ * Denoising needs no z: x | y is that walk from y at the level σ.
+ */
+#include "restore/restoration.h"
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { GEOMETRIC = 1 }; /* of basin__levels.schedule */
+
+typedef struct anneal_options {
+    int64_t levels, steps;
+    double rho_max, rho_min;
+} anneal_options;
+
+#define AT(field) offsetof(anneal_options, field)
+
+static const basin__option anneal_table[] = {
+    {"levels", BASIN__OPTION_INT, AT(levels), "30", 1, 1e6, NULL, "levels",
+     "Number of levels rho; of denoising, steps down from sigma"},
+    {"steps", BASIN__OPTION_INT, AT(steps), "6", 1, 1e6, NULL, "evaluations",
+     "Steps of a draw of x given z at the highest rho; lower ones take a share"},
+    {"rho-max", BASIN__OPTION_FLOAT, AT(rho_max), "0", 0, 1e6, NULL, NULL,
+     "Highest rho, in the model's range; 0: the width of that range"},
+    {"rho-min", BASIN__OPTION_FLOAT, AT(rho_min), "0", 0, 1e6, NULL, NULL,
+     "Lowest rho; 0: twice the lowest level that the model was trained at"},
+};
+
+static basin_status anneal_fit(const basin__restoration *of, const basin_energy *energy,
+                               void *values) {
+    anneal_options *options = values;
+    BASIN_TRY(basin__restoration_needs_levels(energy, "anneal"));
+    if (of->degradation->task->is_identity)
+        return basin__restoration_at_noise(of, energy);
+    const basin__trained_levels trained = basin__restoration_levels(energy);
+    if (!(options->rho_max > 0))
+        options->rho_max = fmin(of->span, trained.high);
+    if (!(options->rho_min > 0))
+        options->rho_min = trained.low > 0 ? 2 * trained.low : 0.01 * of->span;
+    if (options->rho_min >= trained.low && options->rho_max <= trained.high &&
+        options->rho_min < options->rho_max)
+        return BASIN_OK;
+    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                       "rho-min %g and rho-max %g: expected one below the other, among the levels "
+                       "that the model was trained at, %g to %g",
+                       options->rho_min, options->rho_max, trained.low, trained.high);
+}
+
+/* The lowest level that walks end at. */
+static double lowest(const basin__restoration *of, const basin_energy *energy) {
+    const double low = basin__restoration_levels(energy).low;
+    return low > 0 ? low : 0.005 * of->span;
+}
+
+/** tile->gradient <- D(x, σ); false where it is not finite. */
+static bool denoised(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                     basin_energy *energy, basin__chain_tile *tile, double sigma) {
+    const int64_t count = tile->n * tile->size;
+    if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, sigma))
+        return false;
+    for (int64_t i = 0; i < count; i++)
+        tile->gradient[i] = tile->x[i] - (float)(sigma * sigma) * tile->gradient[i];
+    return true;
+}
+
+/** From x at the first of the levels to a draw at 0, with the run's numbers from `first` on. */
+static bool walk_down(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                      basin_energy *energy, basin__chain_tile *tile, int64_t first) {
+    const int64_t count = tile->n * tile->size, last = levels->count - 1;
+    float *before = tile->scratch;
+    double step_before = 0;
+    for (int64_t i = 0; i < last; i++) {
+        const double from = basin__level(levels, i), to = basin__level(levels, i + 1);
+        const double keep = to * to / (from * from), step = log(from / to);
+        const float carry = (float)(step_before > 0 ? 0.5 * step / step_before : 0);
+        if (!denoised(levels, kernels, energy, tile, from))
+            return false;
+        for (int64_t j = 0; j < count; j++) {
+            const float d = tile->gradient[j], ahead = d + carry * (d - before[j]);
+            tile->x[j] = (float)keep * tile->x[j] + (float)(1 - keep) * ahead;
+            before[j] = d;
+        }
+        step_before = step;
+        basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, first + i, tile->noise);
+        kernels->axpy(tile->x, (float)(to * sqrt(1 - keep)), tile->noise, count);
+    }
+    return basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
+}
+
+static basin__levels outer_levels(const anneal_options *options) {
+    return (basin__levels){.schedule = GEOMETRIC,
+                           .count = options->levels,
+                           .sigma_max = options->rho_max,
+                           .sigma_min = options->rho_min};
+}
+
+/** The levels of a draw of x given z at ρ: as many as `steps` in the share of log ρ that is left.
+ */
+static basin__levels inner_levels(const anneal_options *options, double rho, double low) {
+    const double share = log(rho / low) / log(options->rho_max / low);
+    const int64_t steps = (int64_t)ceil((double)options->steps * share - 1e-9);
+    if (steps < 2 || rho <= low)
+        return (basin__levels){.schedule = GEOMETRIC, .count = 1, .sigma_max = rho};
+    return (basin__levels){
+        .schedule = GEOMETRIC, .count = steps, .sigma_max = rho, .sigma_min = low};
+}
+
+static void anneal_run(const void *values, const basin__cpu_kernels *kernels, basin_energy *energy,
+                       basin__chain_tile *tile) {
+    const basin__restoration *of = values;
+    const anneal_options *options = of->options;
+    const double low = lowest(of, energy);
+    const basin__levels outer = outer_levels(options);
+    if (of->degradation->task->is_identity) {
+        basin__levels levels = {.schedule = GEOMETRIC,
+                                .count = of->noise_std > low ? options->levels : 1,
+                                .sigma_max = of->noise_std,
+                                .sigma_min = low};
+        for (int i = 0; i < tile->n; i++)
+            memcpy(tile->x + i * tile->size, basin__restoration_seen(of, tile, i),
+                   (size_t)tile->size * sizeof(float));
+        walk_down(&levels, kernels, energy, tile, 0);
+        return;
+    }
+    for (int64_t i = 0; i < outer.count; i++) {
+        const double rho = basin__level(&outer, i);
+        const basin__levels inner = inner_levels(options, rho, low);
+        if (i == 0)
+            basin__restoration_start(of, kernels, tile, rho, i);
+        else
+            basin__restoration_draw(of, kernels, tile, rho, i);
+        if (!walk_down(&inner, kernels, energy, tile, i * options->steps))
+            return;
+    }
+}
+
+/* At most. */
+static int64_t anneal_steps(const void *values) {
+    const basin__restoration *of = values;
+    const anneal_options *options = of->options;
+    return of->degradation->task->is_identity ? options->levels : options->levels * options->steps;
+}
+
+const basin__method_def basin__method_anneal = {
+    .name = "anneal",
+    .help = "samples by an energy at every noise level: split Gibbs, each half a known draw",
+    .options = anneal_table,
+    .option_count = BASIN_COUNT(anneal_table),
+    .options_bytes = sizeof(anneal_options),
+    .draws = true,
+    .fit = anneal_fit,
+    .walk = {.name = "anneal", .run = anneal_run, .steps = anneal_steps, .scratch_count = 1},
+};
