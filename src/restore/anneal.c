@@ -8,9 +8,13 @@
  *     z ~ p(z | x, y) ∝ exp(−‖y − A z‖² / (2σ²) − ‖z − x‖² / (2ρ²))       a Gaussian, drawn exactly
  *     x ~ p(x | z)    ∝ p(x) exp(−‖z − x‖² / (2ρ²))                       denoising of z at level ρ
  *
- * (Vono, Dobigeon & Chainais, 2019; Xu & Chi, 2024; Wu et al., 2024). Held at ρ its x has the
- * density p(x | y) with the likelihood N(y; A x, σ² + ρ² AAᵀ): that is the approximation, which
- * goes with ρ; and that one visit at each level follows the density from one to the next.
+ * (Vono, Dobigeon & Chainais, 2019; Xu & Chi, 2024; Wu et al., 2024), with q(y | z), Gaussian too,
+ * in the place of p(y | z): restoration.c says which. Held at ρ, x has the posterior's density
+ * itself for ρ ≤ σ/√g where A Aᵀ = g I, and else that of a likelihood with more noise, N(y; A x, ρ²
+ * A Aᵀ), or of deblur N(y; A x, σ² + ρ² A Aᵀ). A sweep moves x by about ρ. So ρ goes down slowly,
+ * by default to σ/√g, where the last sweeps are exact, or where σ is small to a twentieth of the
+ * range: that rest of noise on y, and that chains follow the density from level to level in few
+ * sweeps, are the approximation.
  *
  * The second draw walks the reverse-time SDE from ρ down to the lowest level and denoises there.
  * Between levels s > t, D = x − s² ∇E(x, s), D₀ that of the step before and h, h₀ the steps in
@@ -38,15 +42,21 @@ typedef struct anneal_options {
 #define AT(field) offsetof(anneal_options, field)
 
 static const basin__option anneal_table[] = {
-    {"levels", BASIN__OPTION_INT, AT(levels), "30", 1, 1e6, NULL, "levels",
+    {"levels", BASIN__OPTION_INT, AT(levels), "60", 1, 1e6, NULL, "levels",
      "Number of levels rho; of denoising, steps down from sigma"},
-    {"steps", BASIN__OPTION_INT, AT(steps), "6", 1, 1e6, NULL, "evaluations",
-     "Steps of a draw of x given z at the highest rho; lower ones take a share"},
+    {"steps", BASIN__OPTION_INT, AT(steps), "4", 1, 1e6, NULL, "evaluations",
+     "Steps of a draw of x given z where rho is the width of the range; lower ones take a share"},
     {"rho-max", BASIN__OPTION_FLOAT, AT(rho_max), "0", 0, 1e6, NULL, NULL,
-     "Highest rho, in the model's range; 0: the width of that range"},
+     "Highest rho, in the model's range; 0: the width of that range, or rho-min if that is more"},
     {"rho-min", BASIN__OPTION_FLOAT, AT(rho_min), "0", 0, 1e6, NULL, NULL,
-     "Lowest rho; 0: twice the lowest level that the model was trained at"},
+     "Lowest rho; 0: the highest that is exact, sigma / sqrt(g), or a twentieth of the range"},
 };
+
+/** The highest ρ that costs nothing; of deblur, one that adds a tenth to the noise's variance. */
+static double exact_rho(const basin__restoration *of) {
+    const double gain = of->degradation->gain;
+    return of->noise_std / sqrt(gain > 0 ? gain : 10);
+}
 
 static basin_status anneal_fit(const basin__restoration *of, const basin_energy *energy,
                                void *values) {
@@ -55,16 +65,16 @@ static basin_status anneal_fit(const basin__restoration *of, const basin_energy 
     if (of->degradation->task->is_identity)
         return basin__restoration_at_noise(of, energy);
     const basin__trained_levels trained = basin__restoration_levels(energy);
-    if (!(options->rho_max > 0))
-        options->rho_max = fmin(of->span, trained.high);
     if (!(options->rho_min > 0))
-        options->rho_min = trained.low > 0 ? 2 * trained.low : 0.01 * of->span;
+        options->rho_min = fmin(fmax(exact_rho(of), 0.05 * of->span), trained.high);
+    if (!(options->rho_max > 0))
+        options->rho_max = fmin(fmax(of->span, options->rho_min), trained.high);
     if (options->rho_min >= trained.low && options->rho_max <= trained.high &&
-        options->rho_min < options->rho_max)
+        options->rho_min <= options->rho_max)
         return BASIN_OK;
     return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                       "rho-min %g and rho-max %g: expected one below the other, among the levels "
-                       "that the model was trained at, %g to %g",
+                       "rho-min %g and rho-max %g: expected one not above the other, among the "
+                       "levels that the model was trained at, %g to %g",
                        options->rho_min, options->rho_max, trained.low, trained.high);
 }
 
@@ -116,15 +126,22 @@ static basin__levels outer_levels(const anneal_options *options) {
                            .sigma_min = options->rho_min};
 }
 
-/** The levels of a draw of x given z at ρ: as many as `steps` in the share of log ρ that is left.
- */
-static basin__levels inner_levels(const anneal_options *options, double rho, double low) {
-    const double share = log(rho / low) / log(options->rho_max / low);
+/** The levels of a draw of x given z at ρ: their number follows log ρ. */
+static basin__levels inner_levels(const basin__restoration *of, double rho, double low) {
+    const anneal_options *options = of->options;
+    const double share = log(rho / low) / log(of->span / low);
     const int64_t steps = (int64_t)ceil((double)options->steps * share - 1e-9);
     if (steps < 2 || rho <= low)
         return (basin__levels){.schedule = GEOMETRIC, .count = 1, .sigma_max = rho};
     return (basin__levels){
         .schedule = GEOMETRIC, .count = steps, .sigma_max = rho, .sigma_min = low};
+}
+
+/** More than a draw takes at any ρ. */
+static int64_t steps_max(const basin__restoration *of, double low) {
+    const anneal_options *options = of->options;
+    const basin__levels most = inner_levels(of, fmax(options->rho_max, of->span), low);
+    return most.count + options->steps;
 }
 
 static void anneal_run(const void *values, const basin__cpu_kernels *kernels, basin_energy *energy,
@@ -146,17 +163,17 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
     }
     for (int64_t i = 0; i < outer.count; i++) {
         const double rho = basin__level(&outer, i);
-        const basin__levels inner = inner_levels(options, rho, low);
+        const basin__levels inner = inner_levels(of, rho, low);
         if (i == 0)
             basin__restoration_start(of, kernels, tile, rho, i);
         else
             basin__restoration_draw(of, kernels, tile, rho, i);
-        if (!walk_down(&inner, kernels, energy, tile, i * options->steps))
+        if (!walk_down(&inner, kernels, energy, tile, i * steps_max(of, low)))
             return;
     }
 }
 
-/* At most. */
+/* About: the mean norm of gradients is divided by it. */
 static int64_t anneal_steps(const void *values) {
     const basin__restoration *of = values;
     const anneal_options *options = of->options;

@@ -12,6 +12,7 @@ static basin_status prepare(basin_degradation *of, const void *options) {
         return basin__fail(of->context, BASIN_ERROR_SHAPE,
                            "images have %d channel%s: expected a model of colour images, with 3",
                            of->shape.channels, of->shape.channels == 1 ? ", and are grey" : "s");
+    of->gain = 1.0 / CHANNELS;
     of->degraded = basin_shape_image(of->shape.height, of->shape.width, 1);
     return BASIN_OK;
 }

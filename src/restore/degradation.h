@@ -36,6 +36,7 @@ struct basin_degradation {
     const basin__task_def *task;
     basin__option_group options; /* values owned */
     basin_shape shape, degraded; /* of x and of y */
+    double gain;                 /* A Aᵀ = gain I on what is seen; 0: it is no multiple of I */
     /* a task's own, owned */
     float *numbers; /* mask [height, width], or kernel [kernel_height, kernel_width] */
     int kernel_height, kernel_width;

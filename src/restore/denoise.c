@@ -6,8 +6,8 @@
 #include <string.h>
 
 static basin_status prepare(basin_degradation *of, const void *options) {
-    (void)of;
     (void)options;
+    of->gain = 1;
     return BASIN_OK;
 }
 

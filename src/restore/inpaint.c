@@ -65,6 +65,7 @@ static basin_status prepare(basin_degradation *of, const void *values) {
     of->numbers = basin__alloc_array(of->context, (size_t)pixels, sizeof(float));
     if (of->numbers == NULL)
         return BASIN_ERROR_MEMORY;
+    of->gain = 1;
     for (int64_t i = 0; i < pixels; i++)
         of->numbers[i] = 1;
     if (options->mask != NULL)

@@ -107,7 +107,7 @@ static bool step_all(const basin__restoration *of, const basin__levels *levels,
     for (int i = 0; i < tile->n; i++) {
         kernels->axpy(tile->x + i * size, (float)-at->step[i], at->gradient + i * size, size);
         basin__restoration_pull(of, kernels, tile->worker, basin__restoration_seen(of, tile, i),
-                                sqrt(at->step[i]), tile->x + i * size);
+                                of->noise_std, sqrt(at->step[i]), tile->x + i * size);
     }
     if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, sigma))
         return false;
@@ -145,7 +145,7 @@ static void map_run(const void *values, const basin__cpu_kernels *kernels, basin
         for (int64_t j = i * tile->size; j < (i + 1) * tile->size; j++)
             tile->x[j] = (float)of->centre;
         basin__restoration_pull(of, kernels, tile->worker, basin__restoration_seen(of, tile, i),
-                                0.5 * of->span, tile->x + i * tile->size);
+                                of->noise_std, 0.5 * of->span, tile->x + i * tile->size);
     }
     for (int64_t k = 0; k < options->levels; k++) {
         const double sigma = has_levels ? basin__level(&all, k) : 0;

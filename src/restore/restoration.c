@@ -5,10 +5,17 @@
  * normals n₁, n₂, P⁻¹(w Aᵀ(y + σ n₁) + r (x + ρ n₂)) has that mean and the covariance
  * P⁻¹(w AᵀA + r I)P⁻¹ = P⁻¹ (Papandreou & Yuille, 2010). It is computed as x' + P⁻¹ w Aᵀ(y' − A
  * x'), so that what is not seen stays x' to the bit.
+ *
+ * With q(y | z) = N(y; A z, τ²) in the place of p(y | z), ∫ q(y | z) N(z; x, ρ²) dz = N(y; A x,
+ * τ² + ρ² A Aᵀ). Where A Aᵀ = g I, as of all tasks but deblur, τ² = σ² − g ρ² makes that p(y | x)
+ * itself for every ρ ≤ σ/√g, and the split costs nothing; above, τ is as good as 0. Otherwise τ =
+ * σ.
  */
 #include "restore/restoration.h"
 #include <math.h>
 #include <string.h>
+
+#define LEAST 1e-6 /* of σ²: a variance of q */
 
 #define BASIN__METHOD(name) extern const basin__method_def basin__method_##name;
 #include "restore/methods.def"
@@ -40,10 +47,10 @@ static float *scratch_of(const basin__restoration *of, int worker, int which) {
 }
 
 void basin__restoration_pull(const basin__restoration *of, const basin__cpu_kernels *kernels,
-                             int worker, const float *y, double rho, float *x) {
+                             int worker, const float *y, double noise_std, double rho, float *x) {
     const basin_degradation *a = of->degradation;
     const int64_t size = basin_shape_count(a->shape), seen = basin_shape_count(a->degraded);
-    const double weight = 1 / (of->noise_std * of->noise_std);
+    const double weight = 1 / (noise_std * noise_std);
     float *rest = scratch_of(of, worker, 0), *back = scratch_of(of, worker, 1);
     a->task->apply(a, x, rest);
     for (int64_t i = 0; i < seen; i++)
@@ -54,17 +61,24 @@ void basin__restoration_pull(const basin__restoration *of, const basin__cpu_kern
     kernels->axpy(x, 1, back, size);
 }
 
+/** Standard deviation of q(y | z) at ρ. */
+static double split_std(const basin__restoration *of, double rho) {
+    const double gain = of->degradation->gain, noise = of->noise_std * of->noise_std;
+    return sqrt(fmax(noise - gain * rho * rho, LEAST * noise));
+}
+
 void basin__restoration_draw(const basin__restoration *of, const basin__cpu_kernels *kernels,
                              basin__chain_tile *tile, double rho, int64_t index) {
     const int64_t size = tile->size, seen = basin_shape_count(of->degradation->degraded);
+    const double noise_std = split_std(of, rho);
     float *y = scratch_of(of, tile->worker, 2);
     basin__tile_normal(kernels, tile, BASIN__PURPOSE_MOMENTUM, index, tile->noise);
     kernels->axpy(tile->x, (float)rho, tile->noise, tile->n * size);
     basin__tile_normal(kernels, tile, BASIN__PURPOSE_OBJECTIVE, index, tile->noise);
     for (int i = 0; i < tile->n; i++) {
         memcpy(y, basin__restoration_seen(of, tile, i), (size_t)seen * sizeof *y);
-        kernels->axpy(y, (float)of->noise_std, tile->noise + i * size, seen);
-        basin__restoration_pull(of, kernels, tile->worker, y, rho, tile->x + i * size);
+        kernels->axpy(y, (float)noise_std, tile->noise + i * size, seen);
+        basin__restoration_pull(of, kernels, tile->worker, y, noise_std, rho, tile->x + i * size);
     }
 }
 

@@ -43,15 +43,16 @@ const float *basin__restoration_seen(const basin__restoration *of, const basin__
                                      int chain);
 
 /**
- * x [size] <- argmin over x' of ‖y − A x'‖² / (2 σ²) + ‖x' − x‖² / (2 ρ²), for any y of the size
- * of what is seen.
+ * x [size] <- argmin over x' of ‖y − A x'‖² / (2 noise_std²) + ‖x' − x‖² / (2 ρ²), for any y of the
+ * size of what is seen.
  */
 void basin__restoration_pull(const basin__restoration *of, const basin__cpu_kernels *kernels,
-                             int worker, const float *y, double rho, float *x);
+                             int worker, const float *y, double noise_std, double rho, float *x);
 
 /**
- * All chains: x <- z ~ p(y | z) N(z; x, ρ²) as a density of z, with the run's `index`-th numbers of
- * the purposes MOMENTUM and OBJECTIVE. It is what pull makes of y and x with noise σ and ρ.
+ * All chains: x <- z ~ q(y | z) N(z; x, ρ²) as a density of z, with the run's `index`-th numbers of
+ * the purposes MOMENTUM and OBJECTIVE, where q is such that ∫ q(y | z) N(z; x, ρ²) dz comes as near
+ * to p(y | x) as it can: see restoration.c.
  */
 void basin__restoration_draw(const basin__restoration *of, const basin__cpu_kernels *kernels,
                              basin__chain_tile *tile, double rho, int64_t index);

@@ -24,6 +24,7 @@ static basin_status prepare(basin_degradation *of, const void *values) {
                            "factor %d does not divide images of %d x %d", factor, of->shape.height,
                            of->shape.width);
     of->factor = factor;
+    of->gain = 1.0 / (factor * factor);
     of->degraded =
         basin_shape_image(of->shape.height / factor, of->shape.width / factor, of->shape.channels);
     return BASIN_OK;
