@@ -250,8 +250,8 @@ static basin_status add_restored(const basin__demo *demo, sheet *page) {
                           demo->noisy, COLUMNS));
     BASIN_TRY(add_section(demo, page,
                           basin__format(demo->context,
-                                        "Restored, %.1f dB: descent of %g E(x) + |x - y|² / (2 · "
-                                        "%g²) from the noisy y",
+                                        "Restored, %.1f dB: the least of %g E(x) + |x - y|² / (2 · "
+                                        "%g²)",
                                         demo->psnr_restored, demo->weight, demo->noise_std),
                           demo->restored, COLUMNS));
     return add_section(demo, page,

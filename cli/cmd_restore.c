@@ -231,7 +231,10 @@ static void print_text(const basin__restore *all) {
     const int count = rows_of(all, rows);
     if (count > 0)
         printf("          PSNR, dB          SSIM\n");
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && all->n == 1; i++)
+        printf("%-8s  %6.2f            %.4f\n", rows[i].name, rows[i].likeness->psnr,
+               rows[i].likeness->ssim);
+    for (int i = 0; i < count && all->n > 1; i++)
         printf("%-8s  %6.2f ± %-7.2f  %.4f ± %.4f\n", rows[i].name, rows[i].likeness->psnr,
                rows[i].likeness->psnr_error, rows[i].likeness->ssim, rows[i].likeness->ssim_error);
 }

@@ -3,8 +3,8 @@
  * What `basin demo` does with a trained energy.
  *
  * Restoration: an image x was seen as y = x + noise_std · N(0, I). Its posterior is
- * p(x | y) ∝ exp(-w E(x) - |x - y|² / (2 noise_std²)), whose mode plain gradient descent looks for,
- * from y on. The weight w stands for 1/T: chains that were clipped and kept in a box have no exact
+ * p(x | y) ∝ exp(-w E(x) - |x - y|² / (2 noise_std²)), whose mode basin_restore's "map"
+ * looks for. The weight w stands for 1/T: chains that were clipped and kept in a box have no exact
  * temperature, so w is chosen from a short list by the PSNR on strokes of the valid split, which
  * are neither trained on nor shown.
  */
@@ -14,14 +14,13 @@
 #include "eval/outside.h"
 #include "eval/score.h"
 #include "rng/philox.h"
+#include <basin/restore.h>
 #include <basin/sample.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #define NOISE_STD 0.3
-#define DESCENT_STEPS 100
-#define DESCENT_RATE 0.1
 
 const int basin__demo_steps[BASIN__DEMO_STAGES] = {0,  1,  2,  4,  6,   8,   12,  16,
                                                    24, 32, 48, 64, 128, 192, 320, 512};
@@ -174,32 +173,32 @@ static double measure_psnr(const basin__demo *demo, const float *clean, const fl
     return sum / BASIN__DEMO_RESTORED;
 }
 
-/* Descend w E(x) + |x - y|²/(2 std²), times std² to make the step's size free of both, in the box
-   of the range. */
-static basin_status descend(const basin__demo *demo, double weight, const float *noisy, float *x,
-                            float *gradient) {
+/* The likeliest x of T = 1 / weight, in the box of the range. */
+static basin_status descend(const basin__demo *demo, double weight, const float *noisy, float *x) {
     const basin__cpu_kernels *kernels = basin__cpu_kernels_for(basin__context_isa(demo->context));
-    const double std = demo->noise_std * (double)(demo->range.high - demo->range.low);
-    const int64_t all = BASIN__DEMO_RESTORED * demo->size;
-    memcpy(x, noisy, (size_t)all * sizeof(float));
-    kernels->clamp(x, demo->range.low, demo->range.high, all);
-    for (int step = 0; step < DESCENT_STEPS; step++) {
-        BASIN_TRY(basin_energy_evaluate(demo->energy, BASIN__DEMO_RESTORED, x, NULL, gradient));
-        for (int64_t j = 0; j < all; j++)
-            gradient[j] = (float)(weight * std * std) * gradient[j] + x[j] - noisy[j];
-        kernels->axpy(x, (float)-DESCENT_RATE, gradient, all);
-        kernels->clamp(x, demo->range.low, demo->range.high, all);
-    }
-    return BASIN_OK;
+    const basin_shape shape = demo->energy->shape;
+    basin_degradation *denoise;
+    basin_restore_options options;
+    BASIN_TRY(basin_degradation_create(demo->context, "denoise", NULL, shape.height, shape.width,
+                                       shape.channels, &denoise));
+    basin_restore_options_init(&options);
+    options.method = "map";
+    options.temperature = 1 / weight;
+    options.noise_std = demo->noise_std * (double)(demo->range.high - demo->range.low);
+    basin_status status =
+        basin_restore(demo->energy, denoise, &options, BASIN__DEMO_RESTORED, noisy, x);
+    kernels->clamp(x, demo->range.low, demo->range.high, BASIN__DEMO_RESTORED * demo->size);
+    basin_degradation_destroy(denoise);
+    return status;
 }
 
-/* The weight that restores the valid split best. clean, noisy, x, gradient: [restored, size]. */
-static basin_status choose_weight(basin__demo *demo, float *const scratch[4]) {
+/* The weight that restores the valid split best. clean, noisy, x: [restored, size]. */
+static basin_status choose_weight(basin__demo *demo, float *const scratch[3]) {
     static const double weights[] = {400, 800, 1600, 3200, 6400, 12800};
     double best = -INFINITY;
     BASIN_TRY(make_noisy(demo, FOR_CHOOSING, scratch[0], scratch[1]));
     for (size_t i = 0; i < BASIN_COUNT(weights); i++) {
-        BASIN_TRY(descend(demo, weights[i], scratch[1], scratch[2], scratch[3]));
+        BASIN_TRY(descend(demo, weights[i], scratch[1], scratch[2]));
         double psnr = measure_psnr(demo, scratch[0], scratch[2]);
         if (psnr > best) {
             best = psnr;
@@ -209,11 +208,11 @@ static basin_status choose_weight(basin__demo *demo, float *const scratch[4]) {
     return BASIN_OK;
 }
 
-static basin_status restore(basin__demo *demo, float *const scratch[4]) {
+static basin_status restore(basin__demo *demo, float *const scratch[3]) {
     BASIN_TRY(choose_weight(demo, scratch));
     BASIN_TRY(make_noisy(demo, FOR_SHOWING, demo->clean, demo->noisy));
     demo->psnr_noisy = measure_psnr(demo, demo->clean, demo->noisy);
-    BASIN_TRY(descend(demo, demo->weight, demo->noisy, demo->restored, scratch[3]));
+    BASIN_TRY(descend(demo, demo->weight, demo->noisy, demo->restored));
     demo->psnr_restored = measure_psnr(demo, demo->clean, demo->restored);
     const int64_t all = BASIN__DEMO_RESTORED * demo->size;
     memcpy(scratch[2], demo->noisy, (size_t)all * sizeof(float));
@@ -225,7 +224,7 @@ static basin_status restore(basin__demo *demo, float *const scratch[4]) {
 
 basin_status basin__demo_restore(basin__demo *demo) {
     const size_t all = BASIN__DEMO_RESTORED * (size_t)demo->size;
-    float **kept[] = {&demo->clean, &demo->noisy, &demo->restored}, *scratch[4] = {0};
+    float **kept[] = {&demo->clean, &demo->noisy, &demo->restored}, *scratch[3] = {0};
     basin_status status = BASIN_OK;
     demo->noise_std = NOISE_STD;
     for (size_t i = 0; i < BASIN_COUNT(kept) && status == BASIN_OK; i++)

@@ -11,7 +11,7 @@
 #include <basin/restore.h>
 #include <math.h>
 
-enum { SIZE_MAX_HERE = 16, CHAINS = 2000 };
+enum { SIZE_MAX_HERE = 16, CHAINS = 1000 };
 
 typedef struct prior {
     int size;
@@ -200,22 +200,22 @@ static void check_moments(const posterior *wanted, int size, int n, const float 
     assert_true(worst_covariance < 5);
 }
 
-#define SLOW "{\"levels\": 400, \"steps\": 24, \"rho_max\": 1}"
+#define SLOW "{\"levels\": 300, \"steps\": 24, \"rho_max\": 1}"
 #define WALK "{\"steps\": 600}"
 
 static const job samplers[] = {
-    {"denoise", NULL, {4, 4, 1}, "anneal", "{\"levels\": 100}", false, 0.5, 1, CHAINS, 0},
-    {"denoise", NULL, {4, 4, 1}, NULL, "{\"levels\": 100}", false, 0.1, 1, CHAINS, 0},
-    {"inpaint", "{\"hidden\": [0, 0, 2, 4]}", {4, 4, 1}, "anneal", SLOW, false, 0.2, 1, CHAINS, 0},
-    {"super-resolve", NULL, {4, 4, 1}, "anneal", SLOW, false, 0.1, 1, CHAINS, 0},
-    {"deblur", "{\"blur_std\": 1}", {4, 4, 1}, "anneal", SLOW, false, 0.1, 1, CHAINS, 0},
+    {"denoise", NULL, {2, 4, 1}, "anneal", "{\"levels\": 100}", false, 0.5, 1, CHAINS, 0},
+    {"denoise", NULL, {2, 4, 1}, NULL, "{\"levels\": 100}", false, 0.1, 1, CHAINS, 0},
+    {"inpaint", "{\"hidden\": [0, 0, 2, 2]}", {2, 4, 1}, "anneal", SLOW, false, 0.2, 1, CHAINS, 0},
+    {"super-resolve", NULL, {2, 4, 1}, "anneal", SLOW, false, 0.1, 1, CHAINS, 0},
+    {"deblur", "{\"blur_std\": 1}", {2, 4, 1}, "anneal", SLOW, false, 0.1, 1, CHAINS, 0},
     {"colourise", NULL, {2, 2, 3}, "anneal", SLOW, false, 0.1, 1, CHAINS, 0},
-    {"denoise", NULL, {4, 4, 1}, "langevin", WALK, true, 0.5, 1, CHAINS, 0},
-    {"inpaint", "{\"hidden\": [0, 0, 2, 4]}", {4, 4, 1}, NULL, WALK, true, 0.2, 0.5, CHAINS, 0},
-    {"super-resolve", NULL, {4, 4, 1}, "langevin", WALK, true, 0.1, 2, CHAINS, 0},
-    {"deblur", "{\"blur_std\": 1}", {4, 4, 1}, "langevin", WALK, true, 0.2, 1, CHAINS, 0},
+    {"denoise", NULL, {2, 4, 1}, "langevin", WALK, true, 0.5, 1, CHAINS, 0},
+    {"inpaint", "{\"hidden\": [0, 0, 2, 2]}", {2, 4, 1}, NULL, WALK, true, 0.2, 0.5, CHAINS, 0},
+    {"super-resolve", NULL, {2, 4, 1}, "langevin", WALK, true, 0.1, 2, CHAINS, 0},
+    {"deblur", "{\"blur_std\": 1}", {2, 4, 1}, "langevin", WALK, true, 0.2, 1, CHAINS, 0},
     {"colourise", NULL, {2, 2, 3}, "langevin", WALK, true, 0.2, 1, CHAINS, 0},
-    {"denoise", NULL, {4, 4, 1}, "langevin", "{\"steps\": 800}", false, 0.5, 1, CHAINS, 0},
+    {"denoise", NULL, {2, 4, 1}, "langevin", "{\"steps\": 800}", false, 0.5, 1, CHAINS, 0},
 };
 
 static void test_posteriors(void **state) {
@@ -252,13 +252,24 @@ static void test_answers(void **state) {
         job what;
         double level, tolerance;
     } cases[] = {
-        {{"denoise", NULL, {4, 4, 1}, "mean", NULL, false, 0.5, 1, 1, 0}, 0, 1e-5},
-        {{"denoise", NULL, {4, 4, 1}, "map", "{\"steps\": 1000}", true, 0.5, 1, 1, 0}, 0, 1e-3},
-        {{"inpaint",
-          "{\"hidden\": [1, 1, 2, 2]}",
-          {4, 4, 1},
+        {{"denoise", NULL, {2, 4, 1}, "mean", NULL, false, 0.5, 1, 1, 0}, 0, 1e-5},
+        {{"denoise",
+          NULL,
+          {2, 4, 1},
           "map",
-          "{\"steps\": 2000}",
+          "{\"steps\": 1000, \"box\": \"none\"}",
+          true,
+          0.5,
+          1,
+          1,
+          0},
+         0,
+         1e-3},
+        {{"inpaint",
+          "{\"hidden\": [0, 1, 1, 2]}",
+          {2, 4, 1},
+          "map",
+          "{\"steps\": 2000, \"box\": \"none\"}",
           true,
           0.1,
           0.5,
@@ -266,16 +277,45 @@ static void test_answers(void **state) {
           0},
          0,
          1e-3},
-        {{"super-resolve", NULL, {4, 4, 1}, "map", "{\"steps\": 2000}", true, 0.1, 1, 1, 0},
+        {{"super-resolve",
+          NULL,
+          {2, 4, 1},
+          "map",
+          "{\"steps\": 2000, \"box\": \"none\"}",
+          true,
+          0.1,
+          1,
+          1,
+          0},
          0,
          1e-3},
-        {{"deblur", "{\"blur_std\": 1}", {4, 4, 1}, "map", "{\"steps\": 2000}", true, 0.1, 1, 1, 0},
+        {{"deblur",
+          "{\"blur_std\": 1}",
+          {2, 4, 1},
+          "map",
+          "{\"steps\": 2000, \"box\": \"none\"}",
+          true,
+          0.1,
+          1,
+          1,
+          0},
          0,
          1e-3},
-        {{"colourise", NULL, {2, 2, 3}, "map", "{\"steps\": 2000}", true, 0.1, 1, 1, 0}, 0, 1e-3},
+        {{"colourise",
+          NULL,
+          {2, 2, 3},
+          "map",
+          "{\"steps\": 2000, \"box\": \"none\"}",
+          true,
+          0.1,
+          1,
+          1,
+          0},
+         0,
+         1e-3},
         {{"inpaint",
-          "{\"hidden\": [1, 1, 2, 2]}",
-          {4, 4, 1},
+          "{\"hidden\": [0, 1, 1, 2]}",
+          {2, 4, 1},
           "map",
           "{\"steps\": 3000, \"sigma_min\": 0.1}",
           false,
@@ -316,7 +356,7 @@ static void test_threads(void **state) {
     for (size_t m = 0; m < BASIN_COUNT(methods); m++) {
         static float x[2][IMAGES * SIZE_MAX_HERE], deviation[2][IMAGES * SIZE_MAX_HERE];
         for (int run = 0; run < 2; run++) {
-            job what = {"deblur", NULL, {4, 4, 1}, methods[m], "{\"steps\": 20, \"levels\": 4}",
+            job what = {"deblur", NULL, {2, 4, 1}, methods[m], "{\"steps\": 20, \"levels\": 4}",
                         false,    0.1,  1,         SAMPLES,    run == 0 ? 1 : 3};
             float y[IMAGES * SIZE_MAX_HERE];
             bench at;
@@ -339,28 +379,28 @@ static void test_refused(void **state) {
         basin_status status;
         const char *text;
     } cases[] = {
-        {{"denoise", NULL, {4, 4, 1}, "guess", NULL, false, 1, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "guess", NULL, false, 1, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "no method \"guess\""},
-        {{"denoise", NULL, {4, 4, 1}, "mean", "{\"levels\": 1}", false, 1, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "mean", "{\"levels\": 1}", false, 1, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "unknown key"},
-        {{"denoise", NULL, {4, 4, 1}, "mean", "[", false, 1, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "mean", "[", false, 1, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "not JSON"},
-        {{"denoise", NULL, {4, 4, 1}, "mean", NULL, true, 1, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "mean", NULL, true, 1, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "takes none"},
-        {{"denoise", NULL, {4, 4, 1}, "anneal", NULL, true, 1, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "anneal", NULL, true, 1, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "takes none"},
-        {{"super-resolve", NULL, {4, 4, 1}, "mean", NULL, false, 1, 1, 1, 0},
+        {{"super-resolve", NULL, {2, 4, 1}, "mean", NULL, false, 1, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "of task denoise alone"},
-        {{"denoise", NULL, {4, 4, 1}, "mean", NULL, false, 21, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "mean", NULL, false, 21, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "not among the levels"},
-        {{"denoise", NULL, {4, 4, 1}, "anneal", NULL, false, 0.001, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "anneal", NULL, false, 0.001, 1, 1, 0},
          BASIN_ERROR_CONFIG,
          "not among the levels"},
         {{"colourise", NULL, {2, 2, 3}, "anneal", "{\"rho_max\": 21}", false, 1, 1, 1, 0},
@@ -381,10 +421,10 @@ static void test_refused(void **state) {
           0},
          BASIN_ERROR_CONFIG,
          "sigma-min"},
-        {{"denoise", NULL, {4, 4, 1}, "map", NULL, false, 0, 1, 1, 0},
+        {{"denoise", NULL, {2, 4, 1}, "map", NULL, false, 0, 1, 1, 0},
          BASIN_ERROR_ARGUMENT,
          "noise of standard deviation 0"},
-        {{"denoise", NULL, {4, 4, 1}, "map", NULL, false, 1, 1, 0, 0},
+        {{"denoise", NULL, {2, 4, 1}, "map", NULL, false, 1, 1, 0, 0},
          BASIN_ERROR_ARGUMENT,
          "0 samples"},
     };
@@ -403,7 +443,7 @@ static void test_refused(void **state) {
     basin_degradation *other;
     open_bench(&at, &samplers[0]);
     const basin_restore_options options = options_of(&samplers[0]);
-    assert_int_equal(basin_degradation_create(at.context, "denoise", NULL, 2, 8, 1, &other),
+    assert_int_equal(basin_degradation_create(at.context, "denoise", NULL, 4, 2, 1, &other),
                      BASIN_OK);
     assert_int_equal(basin_restore(at.energy, other, &options, 1, at.y, x), BASIN_ERROR_SHAPE);
     basin_degradation_destroy(other);

@@ -7,7 +7,9 @@
  *
  * exact in the misfit however small σ is, and taken if f(x') ≤ f(x) + ⟨∇f(x), x' − x⟩ +
  * ‖x' − x‖² / (2η), which lets U fall; else η is halved and the step tried again (Beck & Teboulle,
- * 2009). After a step that is taken η grows by a quarter. A step costs one evaluation.
+ * 2009). After a step that is taken η grows by a quarter. A step costs one evaluation. Energies
+ * that take no noise level say nothing of values outside of their range, and x' is clamped to it:
+ * still the least in the box where AᵀA is diagonal (denoise, inpaint), else near it.
  *
  * Of an energy at every noise level the levels s are annealed down, η starting at s² at each: the
  * step of η = s² is the denoiser D(x, s) met by y (Zhang et al., 2021), and the last level's U is
@@ -20,11 +22,12 @@
 #include <string.h>
 
 enum { GEOMETRIC = 1 }; /* of basin__levels.schedule */
+enum { BOX_NONE, BOX_CLAMP, BOX_AUTO };
 
 #define ROUNDING 1e-6 /* of |f|, in which falls are not told */
 
 typedef struct map_options {
-    int64_t steps, levels;
+    int64_t steps, levels, box;
     double sigma_max, sigma_min;
 } map_options;
 
@@ -39,12 +42,16 @@ static const basin__option map_table[] = {
      "Highest level; 0: half the model's range"},
     {"sigma-min", BASIN__OPTION_FLOAT, AT(sigma_min), "0", 0, 1e6, NULL, NULL,
      "Lowest level; 0: twice the lowest that the model was trained at"},
+    {"box", BASIN__OPTION_CHOICE, AT(box), "auto", 0, 0, "none|clamp|auto", NULL,
+     "Keep images in the model's range; auto: of energies that take no noise level"},
 };
 
 static basin_status map_fit(const basin__restoration *of, const basin_energy *energy,
                             void *values) {
     map_options *options = values;
     const basin__trained_levels trained = basin__restoration_levels(energy);
+    if (options->box == BOX_AUTO)
+        options->box = energy->condition.noise_level ? BOX_NONE : BOX_CLAMP;
     if (!energy->condition.noise_level) {
         options->levels = 1;
         return BASIN_OK;
@@ -99,6 +106,13 @@ static bool is_fallen(const basin__chain_tile *tile, const place *at, double tem
     return tile->energies[chain] / temperature <= bound + ROUNDING * fabs(at->value[chain]);
 }
 
+static void keep_in_box(const basin__restoration *of, const basin__cpu_kernels *kernels,
+                        const basin__chain_tile *tile) {
+    if (((const map_options *)of->options)->box == BOX_CLAMP)
+        kernels->clamp(tile->x, (float)(of->centre - 0.5 * of->span),
+                       (float)(of->centre + 0.5 * of->span), tile->n * tile->size);
+}
+
 static bool step_all(const basin__restoration *of, const basin__levels *levels,
                      const basin__cpu_kernels *kernels, basin_energy *energy,
                      basin__chain_tile *tile, const place *at, double sigma) {
@@ -109,6 +123,7 @@ static bool step_all(const basin__restoration *of, const basin__levels *levels,
         basin__restoration_pull(of, kernels, tile->worker, basin__restoration_seen(of, tile, i),
                                 of->noise_std, sqrt(at->step[i]), tile->x + i * size);
     }
+    keep_in_box(of, kernels, tile);
     if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, sigma))
         return false;
     for (int i = 0; i < tile->n; i++) {
@@ -147,6 +162,7 @@ static void map_run(const void *values, const basin__cpu_kernels *kernels, basin
         basin__restoration_pull(of, kernels, tile->worker, basin__restoration_seen(of, tile, i),
                                 of->noise_std, 0.5 * of->span, tile->x + i * tile->size);
     }
+    keep_in_box(of, kernels, tile);
     for (int64_t k = 0; k < options->levels; k++) {
         const double sigma = has_levels ? basin__level(&all, k) : 0;
         const int64_t first = k * options->steps / options->levels;
