@@ -4,6 +4,7 @@
  */
 #include "progress.h"
 #include "restore.h"
+#include "restore/restoration.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -40,7 +41,6 @@ static const basin__option options_table[] = {
     BASIN__INT_ROW("shown", AT(shown), 1000, "Images in the picture; 0: the first 16"),
     {"zoom", BASIN__OPTION_INT, AT(zoom), "2", 1, 64, NULL, "pixels",
      "Size of a pixel in the picture"},
-    BASIN__NOISE_LEVEL_ROW,
     BASIN__DATA_DIR_ROW(AT(choice.data_dir)),
     BASIN__COUNT_ROW(AT(choice.count)),
     BASIN__SEED_ROW(AT(choice.seed)),
@@ -270,6 +270,16 @@ static void print_json(const basin__restore *all) {
 
 /* ---- the verb ---- */
 
+/** A method that gives one answer gives no samples. */
+static basin_status check_samples(const basin__restore *all) {
+    const basin__method_def *method = basin__method_find(all->options->method);
+    if (method == NULL || method->draws || all->options->samples == 1)
+        return BASIN_OK;
+    return basin__fail(all->context, BASIN_ERROR_CONFIG,
+                       "--samples %lld: method %s gives one answer; anneal and langevin draw",
+                       (long long)all->options->samples, all->options->method);
+}
+
 static basin_status make_degradation(basin__command *command, basin__restore *all) {
     char *settings = basin__command_settings(command, "task");
     int side[3];
@@ -300,6 +310,7 @@ static basin_status open_all(basin__command *command, basin__restore *all) {
 }
 
 static basin_status work(basin__command *command, basin__restore *all) {
+    BASIN_TRY(check_samples(all));
     BASIN_TRY(open_all(command, all));
     BASIN_TRY(basin__restore_check_outputs(all));
     BASIN_TRY(see(all));

@@ -55,7 +55,7 @@ expect_error 1 "basin data: cannot open '$tmp/none.yaml': No such file or direct
 
 # Every table: defaults that parse, names that no two options of a command share.
 for verb in $(basin help | sed '1,/^Verbs/d' | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
-    for kind in network sampler objective optimiser; do
+    for kind in network sampler objective optimiser task method; do
         basin "$verb" --help | grep -q "^  --$kind " || continue
         for name in $(basin help "$kind" | sed -n 's/^  \([a-z][a-z0-9-]*\)  *.*/\1/p'); do
             check "basin $verb --$kind $name: its options" sh -c '

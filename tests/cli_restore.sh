@@ -57,6 +57,7 @@ expect_error 2 "basin restore: --model is missing" basin restore --data strokes
 expect_error 2 "basin restore: --data is missing" basin restore --model "$unet"
 expect 2 "did you mean denoise?" restore --task denois
 expect 2 "did you mean anneal?" restore --method aneal
+expect 2 "method mean gives one answer" restore --method mean --samples 2
 expect 2 "nothing is hidden" restore --task inpaint
 expect 2 "is no box within images of 28 x 28" restore --task inpaint --hidden 0,0,29,1
 expect 1 "images have 1 channel, and are grey" restore --task colourise

@@ -32,8 +32,6 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { GEOMETRIC = 1 }; /* of basin__levels.schedule */
-
 typedef struct anneal_options {
     int64_t levels, steps;
     double rho_max, rho_min;
@@ -64,18 +62,9 @@ static basin_status anneal_fit(const basin__restoration *of, const basin_energy 
     BASIN_TRY(basin__restoration_needs_levels(energy, "anneal"));
     if (of->degradation->task->is_identity)
         return basin__restoration_at_noise(of, energy);
-    const basin__trained_levels trained = basin__restoration_levels(energy);
-    if (!(options->rho_min > 0))
-        options->rho_min = fmin(fmax(exact_rho(of), 0.05 * of->span), trained.high);
-    if (!(options->rho_max > 0))
-        options->rho_max = fmin(fmax(of->span, options->rho_min), trained.high);
-    if (options->rho_min >= trained.low && options->rho_max <= trained.high &&
-        options->rho_min <= options->rho_max)
-        return BASIN_OK;
-    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                       "rho-min %g and rho-max %g: expected one not above the other, among the "
-                       "levels that the model was trained at, %g to %g",
-                       options->rho_min, options->rho_max, trained.low, trained.high);
+    return basin__restoration_fit_levels(energy, &options->levels, &options->rho_max,
+                                         &options->rho_min, of->span,
+                                         fmax(exact_rho(of), 0.05 * of->span));
 }
 
 /* The lowest level that walks end at. */
@@ -119,22 +108,14 @@ static bool walk_down(const basin__levels *levels, const basin__cpu_kernels *ker
     return basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
 }
 
-static basin__levels outer_levels(const anneal_options *options) {
-    return (basin__levels){.schedule = GEOMETRIC,
-                           .count = options->levels,
-                           .sigma_max = options->rho_max,
-                           .sigma_min = options->rho_min};
-}
-
 /** The levels of a draw of x given z at ρ: their number follows log ρ. */
 static basin__levels inner_levels(const basin__restoration *of, double rho, double low) {
     const anneal_options *options = of->options;
     const double share = log(rho / low) / log(of->span / low);
     const int64_t steps = (int64_t)ceil((double)options->steps * share - 1e-9);
     if (steps < 2 || rho <= low)
-        return (basin__levels){.schedule = GEOMETRIC, .count = 1, .sigma_max = rho};
-    return (basin__levels){
-        .schedule = GEOMETRIC, .count = steps, .sigma_max = rho, .sigma_min = low};
+        return basin__levels_geometric(1, rho, rho);
+    return basin__levels_geometric(steps, rho, low);
 }
 
 /** More than a draw takes at any ρ. */
@@ -149,12 +130,11 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
     const basin__restoration *of = values;
     const anneal_options *options = of->options;
     const double low = lowest(of, energy);
-    const basin__levels outer = outer_levels(options);
+    const basin__levels outer =
+        basin__levels_geometric(options->levels, options->rho_max, options->rho_min);
     if (of->degradation->task->is_identity) {
-        basin__levels levels = {.schedule = GEOMETRIC,
-                                .count = of->noise_std > low ? options->levels : 1,
-                                .sigma_max = of->noise_std,
-                                .sigma_min = low};
+        const basin__levels levels =
+            basin__levels_geometric(of->noise_std > low ? options->levels : 1, of->noise_std, low);
         for (int i = 0; i < tile->n; i++)
             memcpy(tile->x + i * tile->size, basin__restoration_seen(of, tile, i),
                    (size_t)tile->size * sizeof(float));

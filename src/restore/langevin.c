@@ -17,8 +17,6 @@
 #include <math.h>
 #include <stddef.h>
 
-enum { GEOMETRIC = 1 }; /* of basin__levels.schedule */
-
 #define ADAPTATION 0.1
 #define PLAIN_START 0.01 /* of the range: the first step where there is no level to tell it */
 
@@ -45,27 +43,12 @@ static const basin__option langevin_table[] = {
 static basin_status langevin_fit(const basin__restoration *of, const basin_energy *energy,
                                  void *values) {
     langevin_options *options = values;
-    const basin__trained_levels trained = basin__restoration_levels(energy);
-    if (!energy->condition.noise_level) {
-        options->levels = 1;
-        return BASIN_OK;
-    }
-    if (!(options->sigma_min > 0))
-        options->sigma_min = trained.low > 0 ? trained.low : 0.005 * of->span;
-    if (!(options->sigma_max > 0))
-        options->sigma_max =
-            fmin(of->degradation->task->is_identity ? of->noise_std
-                                                    : fmax(of->noise_std, 0.5 * of->span),
-                 trained.high);
-    if (options->levels == 1)
-        options->sigma_max = options->sigma_min;
-    if (options->sigma_min >= trained.low * (1 - 1e-6) &&
-        options->sigma_max <= trained.high * (1 + 1e-6) && options->sigma_min <= options->sigma_max)
-        return BASIN_OK;
-    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                       "sigma-min %g and sigma-max %g: expected one not above the other, among the "
-                       "levels that the model was trained at, %g to %g",
-                       options->sigma_min, options->sigma_max, trained.low, trained.high);
+    const double low = basin__restoration_levels(energy).low;
+    const double high =
+        of->degradation->task->is_identity ? of->noise_std : fmax(of->noise_std, 0.5 * of->span);
+    return basin__restoration_fit_levels(energy, &options->levels, &options->sigma_max,
+                                         &options->sigma_min, high,
+                                         low > 0 ? low : 0.005 * of->span);
 }
 
 static void add_misfit(const void *user, const basin__cpu_kernels *kernels, basin__chain_tile *tile,
@@ -97,10 +80,8 @@ static void walk_levels(const basin__restoration *of, basin__metropolis *walk,
                         const basin__cpu_kernels *kernels, basin_energy *energy,
                         basin__chain_tile *tile) {
     const langevin_options *options = of->options;
-    const basin__levels levels = {.schedule = GEOMETRIC,
-                                  .count = options->levels,
-                                  .sigma_max = options->sigma_max,
-                                  .sigma_min = options->sigma_min};
+    const basin__levels levels =
+        basin__levels_geometric(options->levels, options->sigma_max, options->sigma_min);
     double before = 0;
     walk->levels = &levels;
     basin__restoration_start(of, kernels, tile, options->sigma_max, options->steps);

@@ -21,7 +21,6 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { GEOMETRIC = 1 }; /* of basin__levels.schedule */
 enum { BOX_NONE, BOX_CLAMP, BOX_AUTO };
 
 #define ROUNDING 1e-6 /* of |f|, in which falls are not told */
@@ -49,26 +48,12 @@ static const basin__option map_table[] = {
 static basin_status map_fit(const basin__restoration *of, const basin_energy *energy,
                             void *values) {
     map_options *options = values;
-    const basin__trained_levels trained = basin__restoration_levels(energy);
+    const double low = basin__restoration_levels(energy).low;
     if (options->box == BOX_AUTO)
         options->box = energy->condition.noise_level ? BOX_NONE : BOX_CLAMP;
-    if (!energy->condition.noise_level) {
-        options->levels = 1;
-        return BASIN_OK;
-    }
-    if (!(options->sigma_min > 0))
-        options->sigma_min = trained.low > 0 ? 2 * trained.low : 0.01 * of->span;
-    if (!(options->sigma_max > 0))
-        options->sigma_max = fmin(0.5 * of->span, trained.high);
-    if (options->levels == 1)
-        options->sigma_max = options->sigma_min;
-    if (options->sigma_min >= trained.low * (1 - 1e-6) &&
-        options->sigma_max <= trained.high * (1 + 1e-6) && options->sigma_min <= options->sigma_max)
-        return BASIN_OK;
-    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                       "sigma-min %g and sigma-max %g: expected one not above the other, among the "
-                       "levels that the model was trained at, %g to %g",
-                       options->sigma_min, options->sigma_max, trained.low, trained.high);
+    return basin__restoration_fit_levels(energy, &options->levels, &options->sigma_max,
+                                         &options->sigma_min, 0.5 * of->span,
+                                         low > 0 ? 2 * low : 0.01 * of->span);
 }
 
 /** Where chains are: x, ∇f there, and of each f and η. tile->x is where a step leads. */
@@ -150,10 +135,8 @@ static void map_run(const void *values, const basin__cpu_kernels *kernels, basin
     const basin__restoration *of = values;
     const map_options *options = of->options;
     const bool has_levels = energy->condition.noise_level;
-    const basin__levels all = {.schedule = GEOMETRIC,
-                               .count = options->levels,
-                               .sigma_max = options->sigma_max,
-                               .sigma_min = options->sigma_min};
+    const basin__levels all =
+        basin__levels_geometric(options->levels, options->sigma_max, options->sigma_min);
     const basin__levels *levels = has_levels ? &all : NULL;
     const place at = place_of(tile);
     for (int i = 0; i < tile->n; i++) {

@@ -109,6 +109,28 @@ basin__trained_levels basin__restoration_levels(const basin_energy *energy) {
         .high = basin__energy_noted_number(energy, "noise_level_high", (double)INFINITY)};
 }
 
+basin_status basin__restoration_fit_levels(const basin_energy *energy, int64_t *count, double *high,
+                                           double *low, double high_otherwise,
+                                           double low_otherwise) {
+    const basin__trained_levels trained = basin__restoration_levels(energy);
+    if (!energy->condition.noise_level) {
+        *count = 1;
+        return BASIN_OK;
+    }
+    if (!(*low > 0))
+        *low = fmin(fmax(low_otherwise, trained.low), trained.high);
+    if (!(*high > 0))
+        *high = fmin(fmax(high_otherwise, *low), trained.high);
+    if (*count == 1)
+        *high = *low;
+    if (*low >= trained.low && *high <= trained.high && *low <= *high)
+        return BASIN_OK;
+    return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                       "levels from %g down to %g: expected the first not below the second, among "
+                       "those that the model was trained at, %g to %g",
+                       *high, *low, trained.low, trained.high);
+}
+
 basin_status basin__restoration_needs_levels(const basin_energy *energy, const char *method) {
     if (energy->condition.noise_level)
         return BASIN_OK;

@@ -74,6 +74,14 @@ typedef struct basin__trained_levels {
     double low, high;
 } basin__trained_levels;
 basin__trained_levels basin__restoration_levels(const basin_energy *energy);
+/**
+ * Levels that a method walks down, `count` of them: ends that are 0 become the given ones, within
+ * what the energy was trained at; one level is the lowest, and energies that take none have one of
+ * no meaning. BASIN_ERROR_CONFIG where the user's are not in order, or not among those trained at.
+ */
+basin_status basin__restoration_fit_levels(const basin_energy *energy, int64_t *count, double *high,
+                                           double *low, double high_otherwise,
+                                           double low_otherwise);
 /** BASIN_ERROR_CONFIG where a method needs a level and the energy takes none. */
 basin_status basin__restoration_needs_levels(const basin_energy *energy, const char *method);
 /** BASIN_ERROR_CONFIG where σ is not among the levels that the energy was trained at. */

@@ -23,7 +23,6 @@
 #define BETA_LOW 0.1
 #define BETA_RISE 19.9
 
-enum { KARRAS, GEOMETRIC, LINEAR, COSINE };
 enum { BOX_NONE, BOX_CLAMP };
 
 basin_status basin__levels_check(basin_context *context, void *options) {
@@ -42,11 +41,12 @@ basin_status basin__levels_check(basin_context *context, void *options) {
 /** The number in which levels are evenly apart. */
 static double time_of(const basin__levels *levels, double sigma) {
     switch (levels->schedule) {
-    case KARRAS:
+    case BASIN__SCHEDULE_KARRAS:
         return pow(sigma, 1 / levels->rho);
-    case GEOMETRIC:
+    case BASIN__SCHEDULE_GEOMETRIC:
         return log(sigma);
-    case LINEAR: { /* ½ rise t² + low t = log(1 + σ²), the larger root, without cancellation */
+    case BASIN__SCHEDULE_LINEAR: { /* ½ rise t² + low t = log(1 + σ²), the larger root, without
+                                      cancellation */
         const double integral = log1p(sigma * sigma);
         return 2 * integral / (BETA_LOW + sqrt(BETA_LOW * BETA_LOW + 2 * BETA_RISE * integral));
     }
@@ -57,15 +57,20 @@ static double time_of(const basin__levels *levels, double sigma) {
 
 static double level_at(const basin__levels *levels, double time) {
     switch (levels->schedule) {
-    case KARRAS:
+    case BASIN__SCHEDULE_KARRAS:
         return pow(time, levels->rho);
-    case GEOMETRIC:
+    case BASIN__SCHEDULE_GEOMETRIC:
         return exp(time);
-    case LINEAR:
+    case BASIN__SCHEDULE_LINEAR:
         return sqrt(expm1(time * (BETA_LOW + 0.5 * BETA_RISE * time)));
     default:
         return tan(HALF_PI * time);
     }
+}
+
+basin__levels basin__levels_geometric(int64_t count, double high, double low) {
+    return (basin__levels){
+        .schedule = BASIN__SCHEDULE_GEOMETRIC, .count = count, .sigma_max = high, .sigma_min = low};
 }
 
 double basin__level(const basin__levels *levels, int64_t i) {

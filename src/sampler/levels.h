@@ -9,6 +9,14 @@
 
 #include "sampler/sampler.h"
 
+/** basin__levels.schedule, in the order of the option's choices. */
+enum {
+    BASIN__SCHEDULE_KARRAS,
+    BASIN__SCHEDULE_GEOMETRIC,
+    BASIN__SCHEDULE_LINEAR,
+    BASIN__SCHEDULE_COSINE
+};
+
 /** The first field, named `levels`, of these samplers' options. */
 typedef struct basin__levels {
     int64_t schedule, count;
@@ -45,6 +53,9 @@ typedef struct basin__levels {
     {"box-high", BASIN__OPTION_FLOAT, AT(levels.box_high), "1", -1e6, 1e6, NULL, NULL,            \
      "Upper end of the box; by default the data's"}
 /* clang-format on */
+
+/** Levels from high to low evenly in log σ; no guidance, no box. */
+basin__levels basin__levels_geometric(int64_t count, double high, double low);
 
 /** σ_i, i = 0 … count; σ_count = 0. */
 double basin__level(const basin__levels *levels, int64_t i);
