@@ -200,7 +200,7 @@ static void check_moments(const posterior *wanted, int size, int n, const float 
     assert_true(worst_covariance < 5);
 }
 
-#define SLOW "{\"levels\": 300, \"steps\": 24, \"rho_max\": 1}"
+#define SLOW "{\"levels\": 300, \"steps\": 24, \"rho_max\": 1, \"spacing\": \"geometric\"}"
 #define WALK "{\"steps\": 600}"
 
 static const job samplers[] = {

@@ -25,6 +25,10 @@
  * which is DDPM's step with D carried forward to the second order (Lu et al., 2022, SDE-DPM-
  * Solver++(2M)); it costs one evaluation.
  *
+ * In few steps such a walk gives less than all of p(x | z), something between a draw and the mean;
+ * it is sweeps rather than steps that bring two far modes to their shares, and the defaults spend
+ * on those.
+ *
  * Denoising needs no z: x | y is that walk from y at the level σ.
  */
 #include "restore/restoration.h"
@@ -32,20 +36,24 @@
 #include <stddef.h>
 #include <string.h>
 
+enum { SPACING_LINEAR, SPACING_GEOMETRIC };
+
 typedef struct anneal_options {
-    int64_t levels, steps;
+    int64_t levels, steps, spacing;
     double rho_max, rho_min;
 } anneal_options;
 
 #define AT(field) offsetof(anneal_options, field)
 
 static const basin__option anneal_table[] = {
-    {"levels", BASIN__OPTION_INT, AT(levels), "60", 1, 1e6, NULL, "levels",
+    {"levels", BASIN__OPTION_INT, AT(levels), "80", 1, 1e6, NULL, "levels",
      "Number of levels rho; of denoising, steps down from sigma"},
-    {"steps", BASIN__OPTION_INT, AT(steps), "4", 1, 1e6, NULL, "evaluations",
+    {"steps", BASIN__OPTION_INT, AT(steps), "3", 1, 1e6, NULL, "evaluations",
      "Steps of a draw of x given z where rho is the width of the range; lower ones take a share"},
+    {"spacing", BASIN__OPTION_CHOICE, AT(spacing), "linear", 0, 0, "linear|geometric", NULL,
+     "Levels rho lie evenly in rho, or in log rho"},
     {"rho-max", BASIN__OPTION_FLOAT, AT(rho_max), "0", 0, 1e6, NULL, NULL,
-     "Highest rho, in the model's range; 0: the width of that range, or rho-min if that is more"},
+     "Highest rho, in the model's range; 0: 0.7 of its width, or rho-min if that is more"},
     {"rho-min", BASIN__OPTION_FLOAT, AT(rho_min), "0", 0, 1e6, NULL, NULL,
      "Lowest rho; 0: the highest that is exact, sigma / sqrt(g), or a twentieth of the range"},
 };
@@ -63,7 +71,7 @@ static basin_status anneal_fit(const basin__restoration *of, const basin_energy 
     if (of->degradation->task->is_identity)
         return basin__restoration_at_noise(of, energy);
     return basin__restoration_fit_levels(energy, &options->levels, &options->rho_max,
-                                         &options->rho_min, of->span,
+                                         &options->rho_min, 0.7 * of->span,
                                          fmax(exact_rho(of), 0.05 * of->span));
 }
 
@@ -108,6 +116,16 @@ static bool walk_down(const basin__levels *levels, const basin__cpu_kernels *ker
     return basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
 }
 
+static basin__levels outer_levels(const anneal_options *options) {
+    basin__levels levels =
+        basin__levels_geometric(options->levels, options->rho_max, options->rho_min);
+    if (options->spacing == SPACING_LINEAR) { /* evenly in ρ¹ */
+        levels.schedule = BASIN__SCHEDULE_KARRAS;
+        levels.rho = 1;
+    }
+    return levels;
+}
+
 /** The levels of a draw of x given z at ρ: their number follows log ρ. */
 static basin__levels inner_levels(const basin__restoration *of, double rho, double low) {
     const anneal_options *options = of->options;
@@ -130,8 +148,7 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
     const basin__restoration *of = values;
     const anneal_options *options = of->options;
     const double low = lowest(of, energy);
-    const basin__levels outer =
-        basin__levels_geometric(options->levels, options->rho_max, options->rho_min);
+    const basin__levels outer = outer_levels(options);
     if (of->degradation->task->is_identity) {
         const basin__levels levels =
             basin__levels_geometric(of->noise_std > low ? options->levels : 1, of->noise_std, low);
