@@ -32,6 +32,7 @@ typedef struct basin__kind_item {
     const char *name, *help;
     const basin__option *options;
     size_t option_count, options_bytes;
+    const char *usage; /* how it is written, where not as an option */
 } basin__kind_item;
 
 typedef struct basin__kind {

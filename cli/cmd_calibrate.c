@@ -20,6 +20,7 @@ typedef struct calibrate_options {
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"data", BASIN__OPTION_TEXT, AT(data), NULL, 0, 0, NULL, NULL,
      "What is not to be flagged and the model was not trained on, NAME[:SPLIT], file or folder; "
      "without a split, valid"},
@@ -41,7 +42,7 @@ static const basin__option options_table[] = {
 static basin_status calibrate(const basin__command *command, basin__ensemble *models,
                               basin_energy **energy, basin_data **data, basin_detector **detector) {
     const calibrate_options *options = command->options;
-    BASIN_TRY(basin__model_load(command, options->model.model, &options->model, NULL, energy));
+    BASIN_TRY(basin__model_open(command, &options->model, NULL, energy));
     BASIN_TRY(basin__ensemble_load(command, &options->model, &options->detector.ensemble, *energy,
                                    models));
     basin_data_options how = basin__data_options_of(&options->choice, *energy);
@@ -69,9 +70,12 @@ static basin_status save(const basin_detector *detector, const char *path) {
 
 static int run(basin__command *command) {
     const calibrate_options *options = command->options;
-    if (!options->model.model || !options->data)
-        return basin__command_usage(command, "--%s is missing",
-                                    options->model.model ? "data" : "model");
+    const bool has_model = !basin__model_is_missing(&options->model);
+    if (!has_model || !options->data)
+        return basin__command_usage(command, "--%s is missing", has_model ? "data" : "model");
+    if (options->model.energy && !options->out)
+        return basin__command_usage(command, "--energy needs --out: an expression has no place "
+                                             "beside it");
     basin__ensemble models = {0};
     basin_energy *energy = NULL;
     basin_data *data = NULL;

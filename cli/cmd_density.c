@@ -23,6 +23,7 @@ typedef struct density_options {
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"data", BASIN__OPTION_TEXT, AT(data), NULL, 0, 0, NULL, NULL,
      "Built-in points NAME[:SPLIT], whose exact density is known; without a split, test"},
     BASIN__NETWORK_ROW,
@@ -136,9 +137,9 @@ static int run(basin__command *command) {
     const density_options *options = command->options;
     basin__data_choice choice = options->choice;
     comparison of = {0};
-    if (!options->model.model || !options->data)
-        return basin__command_usage(command, "--%s is missing",
-                                    options->model.model ? "data" : "model");
+    const bool has_model = !basin__model_is_missing(&options->model);
+    if (!has_model || !options->data)
+        return basin__command_usage(command, "--%s is missing", has_model ? "data" : "model");
     if (choice.count == 0)
         choice.count = 10000;
     basin_status status = basin__model_and_data(command, &options->model, &choice, options->data,

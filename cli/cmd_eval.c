@@ -41,6 +41,7 @@ static const basin__option options_table[] = {
     {"likelihood", BASIN__OPTION_FLAG, AT(flow.is_wanted), NULL, 0, 0, NULL, NULL,
      "How likely the data are to the probability-flow ODE of --model"},
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"bits", BASIN__OPTION_INT, AT(flow.bits), "8", 0, 16, NULL, "bits",
      "Likelihood of images: of levels of so many bits, dequantised by uniform noise; 0, and of "
      "points: a density"},
@@ -354,7 +355,7 @@ static int run(basin__command *command) {
     const int usage = refuse_orphans(command);
     if (usage != BASIN__EXIT_OK)
         return usage;
-    if (options->flow.is_wanted && !options->model.model)
+    if (options->flow.is_wanted && basin__model_is_missing(&options->model))
         return basin__command_usage(command, "--likelihood needs --model");
     if (options->asked && !options->classifier)
         return basin__command_usage(command, "--asked needs --classifier");

@@ -35,7 +35,7 @@ static void show_kind(const basin__kind *kind) {
         basin__kind_item item = kind->item(i);
         printf("  %-16s ", item.name);
         basin__print_wrapped(stdout, item.help, 19, 19);
-        option_count += item.option_count;
+        option_count += item.option_count + (item.usage != NULL);
     }
     putchar('\n');
     if (option_count > 0)
@@ -49,6 +49,8 @@ static int show_item(const basin__command *command, const basin__kind *kind, con
             continue;
         printf("%s %s: ", kind->name, item.name);
         basin__print_wrapped(stdout, item.help, 0, 0);
+        if (item.usage)
+            printf("\n  %s\n", item.usage);
         basin__print_options(stdout, "Options", item.options, item.option_count);
         return BASIN__EXIT_OK;
     }
@@ -110,7 +112,7 @@ static const char *const examples[] = {
 const basin__verb basin__verb_help = {
     .name = "help",
     .help = "show verbs, and the networks, samplers, objectives and data sets there are",
-    .positional = "[verb|network|sampler|objective|optimiser|data] [NAME]",
+    .positional = "[verb|network|sampler|objective|optimiser|data|energy] [NAME]",
     .positional_max = 2,
     .examples = examples,
     .run = run,

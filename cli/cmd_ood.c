@@ -20,6 +20,7 @@
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"in", BASIN__OPTION_TEXT, AT(in), NULL, 0, 0, NULL, NULL,
      "Inside set, NAME[:SPLIT], file or folder; without a split, test"},
     {"out-data", BASIN__OPTION_TEXT_LIST, AT(out_data), NULL, 0, 0, NULL, NULL,
@@ -101,13 +102,11 @@ static basin_status open_outside(const basin__ood *all, const char *specificatio
 static basin_status open_sets(basin__ood *all) {
     const basin__ood_options *options = all->options;
     const bool has_held_out = options->hold_out_class >= 0;
-    const bool is_bare = options->model.network && !options->model.shape;
-    basin_data *sized = NULL; /* says a bare state_dict's height and width */
-    if (is_bare)
+    basin_data *sized = NULL; /* says height and width */
+    if (basin__model_needs_size(&options->model))
         BASIN_TRY(basin__data_choose(all->command, &options->choice, options->in, NULL, &sized));
-    basin_status status =
-        basin__model_load(all->command, options->model.model, &options->model,
-                          sized ? basin_data_describe(sized) : NULL, &all->energy);
+    basin_status status = basin__model_open(
+        all->command, &options->model, sized ? basin_data_describe(sized) : NULL, &all->energy);
     basin_data_close(sized);
     BASIN_TRY(status);
     for (int i = 0; i < all->count; i++) {
@@ -318,7 +317,7 @@ static void release(basin__ood *all) {
 static int run(basin__command *command) {
     const basin__ood_options *options = command->options;
     const bool has_held_out = options->hold_out_class >= 0;
-    const char *missing = !options->model.model                           ? "model"
+    const char *missing = basin__model_is_missing(&options->model)        ? "model"
                           : !options->in                                  ? "in"
                           : options->out_data.count == 0 && !has_held_out ? "out-data"
                                                                           : NULL;

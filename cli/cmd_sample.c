@@ -26,6 +26,7 @@ typedef struct sample_options {
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"n", BASIN__OPTION_INT, AT(n), "64", 1, 1e7, NULL, "chains", "Number of samples"},
     {"from", BASIN__OPTION_TEXT, AT(from), "noise", 0, 0, NULL, NULL,
      "Start: noise, buffer (the run's replay buffer), or a data set NAME[:SPLIT], file or folder"},
@@ -91,6 +92,9 @@ static basin_status start_from_buffer(const sample_options *options, basin_energ
     float *chains = NULL;
     int32_t *classes = NULL;
     int64_t count = 0, size = basin_shape_count(energy->shape);
+    if (options->model.energy)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "--from buffer is of a model's run, and an expression has none");
     BASIN_TRY(basin__model_find(context, options->model.model, &file));
     char *slash = strrchr(file, '/');
     if (slash)
@@ -191,8 +195,10 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
     bool is_trained = !basin__command_is_given(command, "sampler") && trained;
     if (is_trained && group->is_set != 0 && strcmp(trained, options->sampler) != 0)
         return basin__fail(command->context, BASIN_ERROR_CONFIG,
-                           "the model was trained with sampler %s: give --sampler %s to change its "
-                           "options, or --sampler %s",
+                           "%s sampler %s: give --sampler %s to change its options, or "
+                           "--sampler %s",
+                           options->model.energy ? "expressions like this one are walked by"
+                                                 : "the model was trained with",
                            trained, trained, options->sampler);
     char *settings = basin__command_settings(command, "sampler");
     sampling.sampler = is_trained ? trained : options->sampler;
@@ -407,13 +413,13 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
 static int run(basin__command *command) {
     const sample_options *options = command->options;
     basin_energy *energy;
-    if (!options->model.model || !options->out || !options->from)
+    const bool has_model = !basin__model_is_missing(&options->model);
+    if (!has_model || !options->out || !options->from)
         return basin__command_usage(command, "--%s is missing",
-                                    !options->model.model ? "model"
-                                    : !options->out       ? "out"
-                                                          : "from");
-    basin_status status =
-        basin__model_load(command, options->model.model, &options->model, NULL, &energy);
+                                    !has_model      ? "model"
+                                    : !options->out ? "out"
+                                                    : "from");
+    basin_status status = basin__model_open(command, &options->model, NULL, &energy);
     if (status == BASIN_OK)
         status = sample(command, energy);
     basin_energy_destroy(energy);

@@ -19,6 +19,7 @@
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"data", BASIN__OPTION_TEXT, AT(data), NULL, 0, 0, NULL, NULL,
      "Data set NAME[:SPLIT], file or folder; without a split, test; - : PNGs whose paths come in "
      "on "
@@ -132,7 +133,7 @@ static void print_head(const basin__scoring *of, const char *data) {
     }
     basin_temperature temperature = basin_energy_temperature(of->energy);
     printf("{\"model\": ");
-    basin__print_json_text(of->options->model.model);
+    basin__print_json_text(basin__model_name(&of->options->model));
     printf(",\n \"data\": ");
     basin__print_json_text(data);
     printf(",\n \"temperature\": ");
@@ -309,8 +310,7 @@ static basin_status make_detector(basin__scoring *of) {
 static basin_status score(basin__scoring *of, basin_data **data) {
     const basin__score_options *options = of->options;
     if (of->is_stream)
-        BASIN_TRY(basin__model_load(of->command, options->model.model, &options->model, NULL,
-                                    &of->energy));
+        BASIN_TRY(basin__model_open(of->command, &options->model, NULL, &of->energy));
     else
         BASIN_TRY(basin__model_and_data(of->command, &options->model, &options->choice,
                                         options->data, &of->energy, data));
@@ -340,9 +340,12 @@ static int run(basin__command *command) {
     const basin__score_options *options = command->options;
     basin_data *data = NULL;
     basin__scoring of = {.command = command, .options = options};
-    if (!options->model.model || !options->data)
-        return basin__command_usage(command, "--%s is missing",
-                                    options->model.model ? "data" : "model");
+    const bool has_model = !basin__model_is_missing(&options->model);
+    if (!has_model || !options->data)
+        return basin__command_usage(command, "--%s is missing", has_model ? "data" : "model");
+    if (options->model.energy && options->flag && !options->detector_path)
+        return basin__command_usage(command, "--flag with --energy needs --detector: no detector "
+                                             "lies beside an expression");
     of.is_stream = strcmp(options->data, "-") == 0;
     if (of.is_stream && (options->probabilities || options->heat_map))
         return basin__command_usage(command, "--%s is for a data set, not for stdin",

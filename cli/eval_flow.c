@@ -23,8 +23,7 @@
 basin_status basin__eval_flow_load(basin__evaluation *all) {
     const basin__eval_options *options = all->options;
     basin_energy *energy;
-    BASIN_TRY(
-        basin__model_load(all->command, options->model.model, &options->model, NULL, &energy));
+    BASIN_TRY(basin__model_open(all->command, &options->model, NULL, &energy));
     all->flow.model = energy;
     if (!energy->condition.noise_level)
         return basin__fail(all->context, BASIN_ERROR_CONFIG,
@@ -251,9 +250,9 @@ static void set_mean(json_t *object, const char *key, double value, double error
 json_t *basin__eval_flow_json(const basin__evaluation *all) {
     const basin__eval_flow *of = &all->flow;
     const double needed = count_needed(all);
-    json_t *object =
-        json_pack("{s:s, s:o, s:I}", "of", "probability-flow ODE", "model",
-                  basin__json_name(all->options->model.model), "count", (json_int_t)of->count);
+    json_t *object = json_pack("{s:s, s:o, s:I}", "of", "probability-flow ODE", "model",
+                               basin__json_name(basin__model_name(&all->options->model)), "count",
+                               (json_int_t)of->count);
     set_mean(object, "log_likelihood", of->found.log_likelihood, of->found.log_likelihood_error,
              of->draws_error);
     json_object_set_new(object, "log_likelihood_median", basin__eval_json_number(of->median));

@@ -5,6 +5,7 @@
  * completion and parsing need not know them apart.
  */
 #include "cli.h"
+#include "compose/functions.h"
 #include "data/set.h"
 #include "energy/network.h"
 #include "eval/outlier.h"
@@ -43,6 +44,13 @@ static basin__kind_item score_item(int index) {
                               .help = basin__outliers[index].help};
 }
 
+static int energy_count(void) { return basin__function_count; }
+static basin__kind_item energy_item(int index) {
+    return (basin__kind_item){.name = basin__functions[index].name,
+                              .help = basin__functions[index].help,
+                              .usage = basin__functions[index].usage};
+}
+
 const basin__kind basin__kinds[] = {
     {"network", "networks", "what computes the energy", network_count, network_item},
     {"sampler", "samplers", "how chains walk the energy", sampler_count, sampler_item},
@@ -57,6 +65,14 @@ const basin__kind basin__kinds[] = {
      "train, valid, test, all-train",
      data_count, data_item},
     {"score", "scores", "how strange an example is", score_count, score_item},
+    {"energy", "energies",
+     "what --energy EXPRESSION is made of: model files (quoted where they hold blanks), numbers, "
+     "+ - * / and parentheses with blanks around - and /, the functions below, and behind an "
+     "energy in brackets a choice of [class = 3, noise-level = 0.5, temperature = 2, guidance = "
+     "1], "
+     "\"0.8 * a.safetensors + b.safetensors[class = 3] - 0.3 * c.safetensors\". Energies add where "
+     "densities multiply",
+     energy_count, energy_item},
 };
 const size_t basin__kind_count = BASIN_COUNT(basin__kinds);
 

@@ -65,6 +65,55 @@ basin_status basin__model_load(const basin__command *command, const char *path,
     return status;
 }
 
+bool basin__model_is_missing(const basin__model_options *options) {
+    return !options->model && !options->energy;
+}
+
+const char *basin__model_name(const basin__model_options *options) {
+    return options->energy ? options->energy : options->model;
+}
+
+bool basin__model_needs_size(const basin__model_options *options) {
+    return (options->network || options->energy) && !options->shape;
+}
+
+static basin_status compose(const basin__command *command, const basin__model_options *options,
+                            const basin_data_info *data, basin_energy **out) {
+    int side[3] = {0, 0, 0};
+    if (options->model)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--model and --energy contradict each other: give one of them");
+    if (options->network)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--network is of one model's file; the files of --energy say it");
+    if (options->shape)
+        BASIN_TRY(parse_shape(command, options->shape, side));
+    else if (data) {
+        side[0] = data->height;
+        side[1] = data->width;
+        side[2] = data->channels;
+    }
+    if (side[2] == 0 && side[0] > 0)
+        side[2] = 1;
+    BASIN_TRY(
+        basin_energy_compose(command->context, options->energy, side[0], side[1], side[2], out));
+    basin_status status = suit(command, "the expression", options, 0, *out);
+    if (status == BASIN_OK)
+        return BASIN_OK;
+    basin_energy_destroy(*out);
+    *out = NULL;
+    return status;
+}
+
+basin_status basin__model_open(const basin__command *command, const basin__model_options *options,
+                               const basin_data_info *data, basin_energy **out) {
+    *out = NULL;
+    if (!options->energy)
+        return basin__model_load(command, options->model, options, data, out);
+    basin_status status = compose(command, options, data, out);
+    return status == BASIN_OK ? status : basin__fail_in(command->context, status, "--energy");
+}
+
 basin_data_options basin__data_options_of(const basin__data_choice *choice,
                                           const basin_energy *energy) {
     basin_data_options options;
@@ -89,13 +138,12 @@ basin_status basin__model_and_data(const basin__command *command,
                                    const basin__model_options *options,
                                    const basin__data_choice *choice, const char *specification,
                                    basin_energy **energy, basin_data **data) {
-    bool is_bare = options->network && !options->shape; /* the data say its height and width */
     *energy = NULL;
     *data = NULL;
-    if (is_bare)
+    if (basin__model_needs_size(options))
         BASIN_TRY(basin__data_choose(command, choice, specification, NULL, data));
-    BASIN_TRY(basin__model_load(command, options->model, options,
-                                *data ? basin_data_describe(*data) : NULL, energy));
+    BASIN_TRY(
+        basin__model_open(command, options, *data ? basin_data_describe(*data) : NULL, energy));
     if (!*data)
         BASIN_TRY(basin__data_choose(command, choice, specification, *energy, data));
     return BASIN_OK;

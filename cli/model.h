@@ -17,13 +17,17 @@
 
 /** First member of the structs of verbs that load a model. */
 typedef struct basin__model_options {
-    char *model, *network, *shape;
+    char *model, *energy, *network, *shape;
     double noise_level; /* 0: the model's own */
 } basin__model_options;
 
 #define BASIN__MODEL_ROW                                                                           \
     BASIN__TEXT_ROW("model", offsetof(basin__model_options, model),                                \
                     "A .safetensors file, or a run folder: its latest checkpoint")
+#define BASIN__ENERGY_ROW                                                                          \
+    BASIN__TEXT_ROW("energy", offsetof(basin__model_options, energy),                              \
+                    "In place of a model an expression of several, \"0.5 * a.safetensors + "       \
+                    "gaussian(0, 1)\": see basin help energy")
 #define BASIN__NETWORK_ROW                                                                         \
     BASIN__TEXT_ROW("network", offsetof(basin__model_options, network),                            \
                     "Network of a file without Basin's metadata (a PyTorch state_dict)")
@@ -59,6 +63,16 @@ typedef struct basin__data_choice {
 #define BASIN__SEED_ROW(at)                                                                        \
     BASIN__INT_ROW("seed", at, BASIN__SEED_MAX, "Seed of built-in data and of what is drawn")
 
+/** Whether the options name neither a model nor an expression. */
+bool basin__model_is_missing(const basin__model_options *options);
+/** What they name: a path or an expression. */
+const char *basin__model_name(const basin__model_options *options);
+/** Whether the data's examples are to say height and width: of a bare state_dict, or formulas. */
+bool basin__model_needs_size(const basin__model_options *options);
+/** Load the model that the options name, or compose their expression; otherwise as below. */
+basin_status basin__model_open(const basin__command *command, const basin__model_options *options,
+                               const basin_data_info *data, basin_energy **out);
+
 /**
  * Load the model of a path, at the level of `options` where they say one. `data`, where not NULL,
  * gives height and width to a bare state_dict that comes without --shape.
@@ -79,7 +93,7 @@ basin_status basin__data_choose(const basin__command *command, const basin__data
                                 const char *specification, const basin_energy *energy,
                                 basin_data **out);
 
-/** Both; on failure what was opened is still the caller's to close. */
+/** That of the options, and data; on failure what was opened is still the caller's to close. */
 basin_status basin__model_and_data(const basin__command *command,
                                    const basin__model_options *options,
                                    const basin__data_choice *choice, const char *specification,

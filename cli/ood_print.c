@@ -92,9 +92,9 @@ static basin_status print_json(const basin__ood *all) {
     for (int score = 0; score < all->score_count; score++)
         if (mean_auroc(all, score, &mean))
             json_object_set_new(means, all->scores[score].name, json_real(mean));
-    json_t *object =
-        json_pack("{s:o, s:o, s:o, s:o}", "model", basin__json_name(all->options->model.model),
-                  "inside", json_set(&all->sets[0]), "outside", list, "mean_auroc", means);
+    json_t *object = json_pack("{s:o, s:o, s:o, s:o}", "model",
+                               basin__json_name(basin__model_name(&all->options->model)), "inside",
+                               json_set(&all->sets[0]), "outside", list, "mean_auroc", means);
     char *text = object ? json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
     if (!text)

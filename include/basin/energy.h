@@ -55,6 +55,28 @@ BASIN_API BASIN_MUST_CHECK basin_status basin_energy_from_callback(basin_context
 BASIN_API BASIN_MUST_CHECK basin_status basin_energy_load(basin_context *context, const char *path,
                                                           const char *network, int height,
                                                           int width, basin_energy **out);
+/**
+ * Compose an energy of others, of closed forms and of numbers: "0.8 * a.safetensors + b.safetensors
+ * [class = 3] - 0.3 * gaussian(0, 1)". docs/guide/composition.md has the grammar and what it means.
+ *
+ * Models are loaded and kept by the new energy, whose graph is one of them all: it is evaluated,
+ * sampled and differentiated like any other, and takes a noise level and a class where a model in
+ * it takes one that the expression does not select. Each model counts at its own temperature, E/T,
+ * so the new energy's is 1. It cannot be saved: keep the expression.
+ *
+ * @param expression  borrowed; copied
+ * @param height, width, channels  of one example, as in basin_energy_create(); 0: the models', or
+ *         that of points of which gaussian or ring speaks
+ * @return BASIN_OK; BASIN_ERROR_CONFIG (the text is no expression: character and what was expected;
+ *         or models do not agree: both are named); BASIN_ERROR_SHAPE (examples differ);
+ *         BASIN_ERROR_DIVERGED (log Z that was to be estimated could not be);
+ *         BASIN_ERROR_IO, BASIN_ERROR_FORMAT (a model's file); BASIN_ERROR_MEMORY. *out is NULL
+ * then
+ */
+BASIN_API BASIN_MUST_CHECK basin_status basin_energy_compose(basin_context *context,
+                                                             const char *expression, int height,
+                                                             int width, int channels,
+                                                             basin_energy **out);
 /** Save a model as one safetensors file, atomically, with PyTorch's names and shapes. */
 BASIN_API BASIN_MUST_CHECK basin_status basin_energy_save(basin_energy *energy, const char *path);
 /**

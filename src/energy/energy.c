@@ -14,6 +14,7 @@
 #define SIDE_MAX 65536
 #define COUNT_MAX ((int64_t)1 << 28)
 #define CALLBACK_TILE 64
+#define NAME_BYTES 192 /* of a parameter behind a prefix */
 
 static basin_status check_shape(basin_context *context, basin_shape shape) {
     const int32_t side[] = {shape.height, shape.width, shape.channels};
@@ -206,6 +207,8 @@ void basin_energy_destroy(basin_energy *energy) {
     basin__plan_destroy(energy->chain_plan);
     basin_graph_destroy(energy->graph);
     basin__parameters_reset(context, &energy->parameters);
+    if (energy->network && energy->network->reset && energy->options.values)
+        energy->network->reset(context, energy->options.values);
     basin__network_options_reset(context, &energy->options);
     basin__free(context, energy->plan_energies);
     basin__free(context, energy->spare_energies);
@@ -226,6 +229,8 @@ int64_t basin_energy_parameter_count(const basin_energy *energy) {
     for (int i = 0; i < energy->parameters.count; i++)
         if (!energy->parameters.items[i].is_state)
             count += basin_shape_count(energy->parameters.items[i].shape);
+    for (int i = 0; i < energy->part_count; i++)
+        count += basin_energy_parameter_count(energy->parts[i].energy);
     return count;
 }
 
@@ -239,9 +244,18 @@ double basin__energy_data_std(const basin_energy *energy) {
 
 /* ---- evaluation ---- */
 
+static void bind(const basin__parameters *list, const char *prefix, basin__plan *plan) {
+    char name[NAME_BYTES];
+    for (int i = 0; i < list->count; i++) {
+        basin__snprintf(name, sizeof(name), "%s%s", prefix, list->items[i].name);
+        basin__plan_bind(plan, name, list->items[i].data);
+    }
+}
+
 void basin__energy_bind(const basin_energy *energy, basin__plan *plan) {
-    for (int i = 0; i < energy->parameters.count; i++)
-        basin__plan_bind(plan, energy->parameters.items[i].name, energy->parameters.items[i].data);
+    bind(&energy->parameters, "", plan);
+    for (int i = 0; i < energy->part_count; i++)
+        bind(&energy->parts[i].energy->parameters, energy->parts[i].prefix, plan);
 }
 
 void basin__energy_changed(basin_energy *energy) { energy->is_stale = true; }

@@ -33,6 +33,13 @@ typedef struct basin__points {
 typedef void basin__points_function(void *user, int64_t n, const basin__points *points,
                                     double *energies, float *gradient);
 
+/** An energy of which another is made. In the other's graph its parameters have names of their own.
+ */
+typedef struct basin__energy_part {
+    basin_energy *energy; /* owned */
+    char prefix[16];      /* of those names, "1." */
+} basin__energy_part;
+
 struct basin_energy {
     basin_context *context;
     const basin__network_def *network; /* NULL: a callback */
@@ -42,6 +49,8 @@ struct basin_energy {
     double noise_level;                /* where points give none */
     int label;                         /* likewise; class_count: no class */
     basin__parameters parameters;
+    const basin__energy_part *parts; /* of a composition (src/compose/); owned by its options */
+    int part_count;
     basin_energy_function *function;
     basin__points_function *points_function;
     void *user;

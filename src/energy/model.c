@@ -112,6 +112,11 @@ static basin_status save(basin_energy *energy, const char *path, basin__dtype dt
     if (!energy->network)
         return basin__fail(context, BASIN_ERROR_UNSUPPORTED,
                            "%s: an energy computed by a callback cannot be saved", path);
+    if (!basin__network_find(energy->network->name))
+        return basin__fail(context, BASIN_ERROR_UNSUPPORTED,
+                           "%s: an energy composed of others is not saved: keep its expression, "
+                           "and their files",
+                           path);
     BASIN_TRY(note_network(energy));
     basin__plan *plan = NULL;
     size_t count = 0;

@@ -145,6 +145,8 @@ typedef struct basin__network_def {
      */
     basin_status (*recognise)(basin_context *context, const basin__parameters *tensors,
                               void *options, basin_shape *shape);
+    /** Let go of what the options hold that is not in the table. NULL: nothing. */
+    void (*reset)(basin_context *context, void *options);
 } basin__network_def;
 
 /** All networks, from networks.def. */

@@ -308,10 +308,8 @@ static basin_value find_named(basin_graph *graph, const basin__node *wanted, con
     return BASIN_NO_VALUE;
 }
 
-basin_value basin__graph_source(basin_graph *graph, basin__op op, const char *name,
-                                basin_shape shape) {
-    if (graph->status != BASIN_OK)
-        return BASIN_NO_VALUE;
+static basin_value add_source(basin_graph *graph, basin__op op, const char *name,
+                              basin_shape shape) {
     basin__node node = {.op = op,
                         .scope =
                             op == BASIN__OP_input ? BASIN__SCOPE_PER_EXAMPLE : BASIN__SCOPE_SHARED,
@@ -333,6 +331,20 @@ basin_value basin__graph_source(basin_graph *graph, basin__op op, const char *na
     basin_value value = append(graph, &node);
     if (value == BASIN_NO_VALUE)
         basin__free(graph->context, node.name);
+    return value;
+}
+
+basin_value basin__graph_source(basin_graph *graph, basin__op op, const char *name,
+                                basin_shape shape) {
+    if (graph->status != BASIN_OK)
+        return BASIN_NO_VALUE;
+    if (!graph->prefix || (op != BASIN__OP_parameter && op != BASIN__OP_state))
+        return add_source(graph, op, name, shape);
+    char *full = basin__format(graph->context, "%s%s", graph->prefix, name);
+    if (!full)
+        return fail_memory(graph);
+    basin_value value = add_source(graph, op, full, shape);
+    basin__free(graph->context, full);
     return value;
 }
 

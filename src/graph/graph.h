@@ -57,6 +57,7 @@ struct basin_graph {
     basin_value *slots; /* hash table of the nodes that are not named; BASIN_NO_VALUE: free */
     int slot_count;     /* a power of two, at least twice the capacity */
     basin_status status;
+    const char *prefix; /* of the names of parameters and states from here on; NULL: none */
 };
 
 /**
