@@ -16,8 +16,9 @@
 #define LEVELS 60
 #define LEVEL_STEPS 10
 #define LEVEL_RATIO 0.3
-#define MOVES 100
-#define LEAPFROG_STEPS 10
+#define MOVES 200
+#define LEAPFROG_STEPS 5
+#define LEAPFROG_STEP 0.25 /* of the least width */
 
 /* ---- notes ---- */
 
@@ -42,11 +43,15 @@ static double least_width(const basin__expression_node *node) {
     return width;
 }
 
-/** Leapfrog steps of half the least width, fewer in many dimensions (their error grows so). */
+/**
+ * A move goes as far as a tenth of the period (2π std) to a fifth: at a half, which of some wider
+ * direction a longer move would be, a chain jumps to and fro between two places. In many dimensions
+ * steps are smaller, as their error grows.
+ */
 static basin_status note_moves(const basin__composition *of, basin_energy *energy) {
     const double width = least_width(of->expression.root);
     const double dimension = (double)basin_shape_count(of->shape);
-    const double step = isfinite(width) ? 0.5 * width * pow(dimension, -0.25) : 0.1;
+    const double step = isfinite(width) ? LEAPFROG_STEP * width * pow(dimension, -0.25) : 0.1;
     BASIN_TRY(basin__energy_note(energy, "sampler", "hmc"));
     return basin__energy_note(energy, "sampler_options",
                               "{\"n_steps\": %d, \"leapfrog_steps\": %d, \"step_size\": %.9g}",
@@ -60,12 +65,13 @@ static void widen(const basin__expression_node *node, double *low, double *high)
         widen(node->operands[i], low, high);
 }
 
-void basin__composition_range(const basin__composition *of, double *low, double *high) {
+void basin__composition_range(const basin__composition *of, const basin__expression_node *node,
+                              double *low, double *high) {
     const bool is_image = of->shape.height > 1 || of->shape.width > 1;
     *low = of->has_range ? of->range_low : INFINITY;
     *high = of->has_range ? of->range_high : -INFINITY;
     if (!is_image)
-        widen(of->expression.root, low, high);
+        widen(node, low, high);
     if (*low < *high)
         return;
     *low = 0;
@@ -74,7 +80,7 @@ void basin__composition_range(const basin__composition *of, double *low, double 
 
 basin_status basin__composition_note_range(const basin__composition *of, basin_energy *energy) {
     double low, high;
-    basin__composition_range(of, &low, &high);
+    basin__composition_range(of, of->expression.root, &low, &high);
     BASIN_TRY(basin__energy_note(energy, "range_low", "%.9g", low));
     return basin__energy_note(energy, "range_high", "%.9g", high);
 }

@@ -56,8 +56,10 @@ basin_status basin__composition_energy(const basin__composition *of,
  * failure it stays the caller's. */
 basin_status basin__composition_take(basin__composition *of, basin_energy **out);
 
-/** Where values lie: of images the models' range; of points a box that holds the functions, too. */
-void basin__composition_range(const basin__composition *of, double *low, double *high);
+/** Where values lie: of images the models' range; of points a box that holds a node's functions,
+ * too. */
+void basin__composition_range(const basin__composition *of, const basin__expression_node *node,
+                              double *low, double *high);
 basin_status basin__composition_note_range(const basin__composition *of, basin_energy *energy);
 
 /** Whether ∫ exp(−E) of a node is 1. */

@@ -41,7 +41,7 @@ static basin_status measure_log_z(const basin__composition *of, const basin__exp
                                   basin__selected scope, double *log_z) {
     const basin_shape shape = of->shape;
     double low, high;
-    basin__composition_range(of, &low, &high);
+    basin__composition_range(of, node, &low, &high);
     if (shape.height == 1 && shape.width == 1 && shape.channels == 2)
         return integrate_plane(of, node, scope, low, high, log_z);
     return basin__composition_annealed(of, node, scope, low, high, log_z);

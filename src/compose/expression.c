@@ -4,7 +4,7 @@
  *
  *     sum       = ["+" | "-"] product {("+" | "-") product}
  *     product   = primary {"*" primary | "/" primary}
- *     primary   = (NUMBER | NAME | 'NAME' | NAME "(" arguments ")" | "(" sum ")") {selection}
+ *     primary   = (NUMBER | NAME | 'NAME' | NAME "(" arguments ")" | "(" sum ")") [selection]
  *     selection = "[" key "=" value {"," key "=" value} "]"
  *     arguments = the operands, then sections behind ";" (arguments.c)
  *
@@ -66,13 +66,18 @@ basin__expression_node *basin__parser_fail(basin__parser *parser, int at, const 
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool starts_name(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.' || c == '/' ||
-           c == '~' || (unsigned char)c >= 0x80;
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '~' ||
+           (unsigned char)c >= 0x80;
 }
 
-static bool is_in_name(char c) {
-    return starts_name(c) || is_digit(c) || c == '-' || c == ':' || c == '@';
+static bool is_in_name(char c) { return is_letter(c) || is_digit(c) || (c && strchr("./-:@", c)); }
+
+/** "/ 2" and "/2" divide, "/data/a" is a path; ".5" is a number, "./a" and "../a" are paths. */
+static bool starts_name(const char *text) {
+    return is_letter(text[0]) ||
+           (text[0] == '/' && (is_letter(text[1]) || (text[1] == '.' && !is_digit(text[2])))) ||
+           (text[0] == '.' && (is_letter(text[1]) || text[1] == '.' || text[1] == '/'));
 }
 
 static int number_length(const char *text) {
@@ -113,7 +118,7 @@ void basin__parser_next(basin__parser *parser) {
     } else if (is_digit(rest[0]) || (rest[0] == '.' && is_digit(rest[1]))) {
         parser->token = BASIN__TOKEN_NUMBER;
         parser->length = number_length(rest);
-    } else if (starts_name(rest[0])) {
+    } else if (starts_name(rest)) {
         parser->token = BASIN__TOKEN_NAME;
         while (is_in_name(rest[parser->length]))
             parser->length++;
@@ -353,7 +358,7 @@ static basin__expression_node *parse_primary(basin__parser *parser) {
         return basin__parser_fail(parser, parser->at,
                                   "expected a model, a function, a number or '('");
     }
-    while (node && parser->token == '[')
+    if (node && parser->token == '[')
         node = parse_selection(parser, node);
     return parser->status == BASIN_OK ? node : NULL;
 }
