@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Closed-form energies, and mixture and negate. With a noise level σ, std² + σ² takes the place of
- * std² everywhere: of a Gaussian that is exactly what noise makes of it, of the others nearly.
+ * std² (σ² / D for the mean of D values): of a Gaussian that is exactly what noise makes of it, of
+ * the others nearly.
  *
  *   gaussian    −log N(x; mean, std²)
  *   ring        ½ (|x| − R)² / std² + log 2π (std² e^{−R²/2std²} + R std √(2π) Φ(R/std)), the
@@ -211,6 +212,10 @@ static basin_value build_brightness(basin_graph *graph, const basin__argument *a
                                     const basin_value *operands, int operand_count) {
     (void)operands;
     (void)operand_count;
+    /* the mean of D values has the noise σ / √D */
+    const double count = (double)basin_shape_count(basin_graph_shape(graph, x));
+    if (noise_level != BASIN_NO_VALUE)
+        noise_level = basin_graph_scale(graph, noise_level, 1 / sqrt(count));
     basin_value mean = basin_graph_mean(graph, x, BASIN_AXES_ALL);
     basin_value apart = basin_graph_offset(graph, mean, -arguments[BRIGHTNESS].items[0]);
     return half_ratio(graph, basin_graph_square(graph, apart),
