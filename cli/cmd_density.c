@@ -25,7 +25,9 @@ static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
     BASIN__ENERGY_ROW,
     {"data", BASIN__OPTION_TEXT, AT(data), NULL, 0, 0, NULL, NULL,
-     "Built-in points NAME[:SPLIT], whose exact density is known; without a split, test"},
+     "Built-in points NAME[:SPLIT], whose exact density is known (without a split, test), or "
+     "samples, "
+     "X.npy"},
     BASIN__NETWORK_ROW,
     BASIN__COUNT_ROW(AT(choice.count)),
     BASIN__SEED_ROW(AT(choice.seed)),
@@ -46,9 +48,14 @@ typedef struct comparison {
     double temperature, noise_std;
     int64_t n;
     float *x;            /* [n, 2] of the density compared with */
-    double *log_density; /* [n] */
+    double *log_density; /* [n]; NULL: nobody knows it */
     basin__plane_fit fit;
 } comparison;
+
+/** Whether the data are built-in points. */
+static bool is_known(const comparison *of) {
+    return basin_data_log_density(of->data, 0, 0, NULL, NULL) != BASIN_ERROR_UNSUPPORTED;
+}
 
 /** The temperature and noise that go with the model, unless the user gave others. */
 static basin_status choose(const density_options *options, comparison *of) {
@@ -60,6 +67,8 @@ static basin_status choose(const density_options *options, comparison *of) {
         return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                            "--noise-std %g: expected 0 or more, or -1 for the model's own",
                            options->noise_std);
+    if (!is_known(of) && of->noise_std < 0) /* samples are as noisy as they are to be */
+        of->noise_std = 0;
     if (energy->condition.noise_level && of->noise_std < 0)
         of->noise_std = energy->noise_level;
     if (of->noise_std < 0)
@@ -78,8 +87,11 @@ static basin_status draw_points(comparison *of, uint64_t seed) {
     of->n = info->count;
     of->x = basin__alloc_array(context, 2 * (size_t)of->n, sizeof(float));
     float *noise = basin__alloc_array(context, 2 * (size_t)of->n, sizeof(float));
-    of->log_density = basin__alloc_array(context, (size_t)of->n, sizeof(double));
-    basin_status status = of->x && noise && of->log_density ? BASIN_OK : BASIN_ERROR_MEMORY;
+    const bool has_density = is_known(of);
+    if (has_density)
+        of->log_density = basin__alloc_array(context, (size_t)of->n, sizeof(double));
+    basin_status status =
+        of->x && noise && (of->log_density || !has_density) ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK) {
         const basin__draw draw = {.seed = seed, .purpose = BASIN__PURPOSE_EVALUATE};
         basin__cpu_kernels_for(basin__context_isa(context))->normal(noise, of->n, 2, &draw);
@@ -87,7 +99,8 @@ static basin_status draw_points(comparison *of, uint64_t seed) {
             basin_data_get(of->data, i, of->x + 2 * i);
         for (int64_t i = 0; i < 2 * of->n; i++)
             of->x[i] += (float)of->noise_std * noise[i];
-        status = basin_data_log_density(of->data, of->noise_std, of->n, of->x, of->log_density);
+        if (has_density)
+            status = basin_data_log_density(of->data, of->noise_std, of->n, of->x, of->log_density);
     }
     basin__free(context, noise);
     return status;
@@ -119,7 +132,8 @@ static void print_text(const comparison *of) {
     printf("data            %s, %lld points, noise %.4g\n", basin_data_describe(of->data)->name,
            (long long)of->n, of->noise_std);
     printf("log-likelihood  %.4f nat a point\n", of->fit.log_likelihood);
-    printf("KL(data|model)  %.4f ± %.4f nat\n", of->fit.kl, of->fit.kl_error);
+    if (of->log_density)
+        printf("KL(data|model)  %.4f ± %.4f nat\n", of->fit.kl, of->fit.kl_error);
 }
 
 static void print_json(const comparison *of) {
@@ -128,9 +142,13 @@ static void print_json(const comparison *of) {
     basin__print_json_text(basin_data_describe(of->data)->name);
     printf(", \"count\": %lld, \"noise_std\": %.9g, \"temperature\": %.9g, \"log_z\": %.9g, "
            "\"log_z_change\": %.3g, \"outside\": %.3g, \"side\": %d, \"log_likelihood\": %.9g, "
-           "\"kl\": %.9g, \"kl_error\": %.3g}\n",
+           "\"kl\": ",
            (long long)of->n, of->noise_std, of->temperature, grid->log_z, grid->change,
-           grid->outside, grid->side, of->fit.log_likelihood, of->fit.kl, of->fit.kl_error);
+           grid->outside, grid->side, of->fit.log_likelihood);
+    basin__print_json_number(of->fit.kl);
+    printf(", \"kl_error\": ");
+    basin__print_json_number(of->fit.kl_error);
+    puts("}");
 }
 
 static int run(basin__command *command) {

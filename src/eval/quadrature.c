@@ -140,7 +140,7 @@ basin_status basin__plane_fit_run(basin_context *context, basin__plane_energy *e
     double sum = 0, square = 0, likelihood = 0;
     for (int64_t i = 0; i < n && status == BASIN_OK; i++) {
         const double log_model = -energies[i] / temperature - out->quadrature.log_z;
-        const double ratio = log_density[i] - log_model;
+        const double ratio = log_density ? log_density[i] - log_model : (double)NAN;
         likelihood += log_model;
         sum += ratio;
         square += ratio * ratio;
@@ -150,6 +150,8 @@ basin_status basin__plane_fit_run(basin_context *context, basin__plane_energy *e
     const double count = (double)n;
     out->log_likelihood = likelihood / count;
     out->kl = sum / count;
-    out->kl_error = sqrt(fmax(0, square / count - out->kl * out->kl) / fmax(1, count - 1));
+    out->kl_error = (double)NAN;
+    if (log_density)
+        out->kl_error = sqrt(fmax(0, square / count - out->kl * out->kl) / fmax(1, count - 1));
     return BASIN_OK;
 }

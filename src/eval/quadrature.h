@@ -37,7 +37,7 @@ typedef struct basin__plane_fit {
     double kl, kl_error;   /* mean of log p + E/T + log Z, and its standard error */
 } basin__plane_fit;
 
-/** KL(p ‖ model) on points x [n, 2] of p, whose log densities are given. */
+/** KL(p ‖ model) on points x [n, 2] of p, whose log densities are given, or NULL: KL is NaN. */
 basin_status basin__plane_fit_run(basin_context *context, basin__plane_energy *energy, void *user,
                                   double temperature, double low, double high, int64_t n,
                                   const float *x, const double *log_density, basin__plane_fit *out);
