@@ -530,6 +530,29 @@ static void test_threads(void **state) {
     assert_memory_equal(x[0], x[1], sizeof x[0]);
 }
 
+/* A failure of every allocation leaves nothing behind. */
+static void test_failing_memory(void **state) {
+    (void)state;
+    char text[256];
+    shelf on = shelf_open(1);
+    put(&on, "b", "mlp", "{\"hidden\": [4], \"logits\": 3}", 1, 2, 5, NULL, NULL);
+    snprintf(text, sizeof text, "%s/b[class = 1] + negate(gaussian(0, 1), %s/b; at = two-moons)",
+             on.folder, on.folder);
+    for (long k = 0;; k++) {
+        test_heap heap = {.fail_at = k};
+        basin_context *context = test_context(&heap, 1);
+        basin_energy *energy;
+        basin_status status = basin_energy_compose(context, text, 0, 0, 0, &energy);
+        basin_energy_destroy(energy);
+        assert_int_equal(heap.alive, heap.alive_at_start);
+        basin_context_destroy(context);
+        if (!heap.has_failed)
+            break;
+        assert_int_equal(status, BASIN_ERROR_MEMORY);
+    }
+    shelf_close(&on);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_is_its_part_to_the_bit),
@@ -541,6 +564,7 @@ int main(void) {
         cmocka_unit_test(test_chains),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

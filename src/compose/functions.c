@@ -261,80 +261,91 @@ static basin_value build_negate(basin_graph *graph, const basin__argument *argum
 
 /* ---- the table ---- */
 
+enum { GAUSSIAN_ROW, RING_ROW, BOX_ROW, PIXEL_ROW, BRIGHTNESS_ROW, MIXTURE_ROW, NEGATE_ROW };
+
 #define ANY 1e30
 #define STD_LOW 1e-6
 
 const basin__function basin__functions[] = {
-    {.name = "gaussian",
-     .usage = "gaussian(mean, std)",
-     .help = "-log N(x; mean, std^2); of points each may be a list, [0, 1]",
-     .parameters = {{"mean", NULL, -ANY, ANY, BASIN__LIST_MAX, NULL},
-                    {"std", NULL, STD_LOW, ANY, BASIN__LIST_MAX, NULL}},
-     .normalised = BASIN__NORMALISED_ALWAYS,
-     .fit = fit_gaussian,
-     .dimension = dimension_gaussian,
-     .extent = extent_gaussian,
-     .width = STD,
-     .build = build_gaussian},
-    {.name = "ring",
-     .usage = "ring(radius, std)",
-     .help = "points of the plane at a distance of 0, (|x| - radius)^2 / (2 std^2)",
-     .parameters = {{"radius", NULL, 0, ANY, 1, NULL}, {"std", NULL, STD_LOW, ANY, 1, NULL}},
-     .normalised = BASIN__NORMALISED_AT_ZERO,
-     .fit = fit_ring,
-     .dimension = dimension_ring,
-     .extent = extent_ring,
-     .width = STD,
-     .build = build_ring},
-    {.name = "box",
-     .usage = "box(low, high; std = 0.05)",
-     .help = "flat where all values are in [low, high], with Gaussian flanks of width std",
-     .parameters = {{"low", NULL, -ANY, ANY, 1, NULL},
-                    {"high", NULL, -ANY, ANY, 1, NULL},
-                    {"std", "0.05", STD_LOW, ANY, 1, NULL}},
-     .normalised = BASIN__NORMALISED_ALWAYS,
-     .fit = fit_box,
-     .extent = extent_box,
-     .width = FLANK,
-     .build = build_box},
-    {.name = "pixel",
-     .usage = "pixel(row, column, value, std)",
-     .help = "one pixel is near a value: (x[row, column] - value)^2 / (2 std^2), rows from 0",
-     .parameters = {{"row", NULL, 0, 65535, 1, NULL},
-                    {"column", NULL, 0, 65535, 1, NULL},
-                    {"value", NULL, -ANY, ANY, 1, NULL},
-                    {"std", NULL, STD_LOW, ANY, 1, NULL}},
-     .fit = fit_pixel,
-     .width = PIXEL_STD,
-     .build = build_pixel},
-    {.name = "brightness",
-     .usage = "brightness(value, std)",
-     .help = "the mean of all values is near one: (mean x - value)^2 / (2 std^2)",
-     .parameters = {{"value", NULL, -ANY, ANY, 1, NULL}, {"std", NULL, STD_LOW, ANY, 1, NULL}},
-     .width = BRIGHTNESS_STD,
-     .build = build_brightness},
-    {.name = "mixture",
-     .usage = "mixture(a, b, ...; weights = w1, w2, ...; log-z = z1, z2, ... | estimate)",
-     .help = "one or the other: -log sum w_k exp(-E_k - log Z_k). Weights are equal by default and "
+    [GAUSSIAN_ROW] = {.name = "gaussian",
+                      .usage = "gaussian(mean, std)",
+                      .help = "-log N(x; mean, std^2); of points each may be a list, [0, 1]",
+                      .parameters = {{"mean", NULL, -ANY, ANY, BASIN__LIST_MAX, NULL},
+                                     {"std", NULL, STD_LOW, ANY, BASIN__LIST_MAX, NULL}},
+                      .normalised = BASIN__NORMALISED_ALWAYS,
+                      .fit = fit_gaussian,
+                      .dimension = dimension_gaussian,
+                      .extent = extent_gaussian,
+                      .width = STD,
+                      .build = build_gaussian},
+    [RING_ROW] = {.name = "ring",
+                  .usage = "ring(radius, std)",
+                  .help = "points of the plane at a distance of 0, (|x| - radius)^2 / (2 std^2)",
+                  .parameters = {{"radius", NULL, 0, ANY, 1, NULL},
+                                 {"std", NULL, STD_LOW, ANY, 1, NULL}},
+                  .normalised = BASIN__NORMALISED_AT_ZERO,
+                  .fit = fit_ring,
+                  .dimension = dimension_ring,
+                  .extent = extent_ring,
+                  .width = STD,
+                  .build = build_ring},
+    [BOX_ROW] = {.name = "box",
+                 .usage = "box(low, high; std = 0.05)",
+                 .help =
+                     "flat where all values are in [low, high], with Gaussian flanks of width std",
+                 .parameters = {{"low", NULL, -ANY, ANY, 1, NULL},
+                                {"high", NULL, -ANY, ANY, 1, NULL},
+                                {"std", "0.05", STD_LOW, ANY, 1, NULL}},
+                 .normalised = BASIN__NORMALISED_ALWAYS,
+                 .fit = fit_box,
+                 .extent = extent_box,
+                 .width = FLANK,
+                 .build = build_box},
+    [PIXEL_ROW] =
+        {.name = "pixel",
+         .usage = "pixel(row, column, value, std)",
+         .help = "one pixel is near a value: (x[row, column] - value)^2 / (2 std^2), rows from 0",
+         .parameters = {{"row", NULL, 0, 65535, 1, NULL},
+                        {"column", NULL, 0, 65535, 1, NULL},
+                        {"value", NULL, -ANY, ANY, 1, NULL},
+                        {"std", NULL, STD_LOW, ANY, 1, NULL}},
+         .fit = fit_pixel,
+         .width = PIXEL_STD,
+         .build = build_pixel},
+    [BRIGHTNESS_ROW] = {.name = "brightness",
+                        .usage = "brightness(value, std)",
+                        .help =
+                            "the mean of all values is near one: (mean x - value)^2 / (2 std^2)",
+                        .parameters = {{"value", NULL, -ANY, ANY, 1, NULL},
+                                       {"std", NULL, STD_LOW, ANY, 1, NULL}},
+                        .width = BRIGHTNESS_STD,
+                        .build = build_brightness},
+    [MIXTURE_ROW] =
+        {.name = "mixture",
+         .usage = "mixture(a, b, ...; weights = w1, w2, ...; log-z = z1, z2, ... | estimate)",
+         .help =
+             "one or the other: -log sum w_k exp(-E_k - log Z_k). Weights are equal by default and "
              "are made to sum to 1; log Z is known of gaussian, ring and box and given for others, "
              "or estimated: in the plane by quadrature, else by annealed importance sampling",
-     .operand_min = 2,
-     .operand_max = BASIN__LIST_MAX,
-     .parameters = {{"weights", "", 1e-30, ANY, BASIN__LIST_MAX, NULL},
-                    {"log-z", "", -ANY, ANY, BASIN__LIST_MAX, "estimate"}},
-     .build = build_mixture},
-    {.name = "negate",
-     .usage = "negate(a, b; weight = 1; at = ENERGY | DATA)",
-     .help = "a and not b: a - weight softmin(b, at). At the energy `at` b is left, beyond which "
+         .operand_min = 2,
+         .operand_max = BASIN__LIST_MAX,
+         .parameters = {{"weights", "", 1e-30, ANY, BASIN__LIST_MAX, NULL},
+                        {"log-z", "", -ANY, ANY, BASIN__LIST_MAX, "estimate"}},
+         .build = build_mixture},
+    [NEGATE_ROW] =
+        {.name = "negate",
+         .usage = "negate(a, b; weight = 1; at = ENERGY | DATA)",
+         .help =
+             "a and not b: a - weight softmin(b, at). At the energy `at` b is left, beyond which "
              "nothing is gained: a number, or the 99th percentile of b on a data set",
-     .operand_min = 2,
-     .operand_max = 2,
-     .parameters = {{"weight", "1", 0, ANY, 1, NULL}, {"at", NULL, -ANY, ANY, 1, "a data set"}},
-     .build = build_negate},
+         .operand_min = 2,
+         .operand_max = 2,
+         .parameters = {{"weight", "1", 0, ANY, 1, NULL}, {"at", NULL, -ANY, ANY, 1, "a data set"}},
+         .build = build_negate},
 };
 const int basin__function_count = (int)BASIN_COUNT(basin__functions);
-const basin__function *const basin__function_mixture = &basin__functions[5];
-const basin__function *const basin__function_negate = &basin__functions[6];
+const basin__function *const basin__function_mixture = &basin__functions[MIXTURE_ROW];
+const basin__function *const basin__function_negate = &basin__functions[NEGATE_ROW];
 
 const basin__function *basin__function_find(const char *name) {
     for (int i = 0; i < basin__function_count; i++)
