@@ -14,6 +14,7 @@
 
 static const basin__option options_table[] = {
     BASIN__MODEL_ROW,
+    BASIN__ENERGY_ROW,
     {"data", BASIN__OPTION_TEXT, AT(data), NULL, 0, 0, NULL, NULL,
      "Images NAME[:SPLIT], file or folder, which are degraded first; without a split, test"},
     {"degraded", BASIN__OPTION_FLAG, AT(degraded), NULL, 0, 0, NULL, NULL,
@@ -300,8 +301,7 @@ static basin_status make_degradation(basin__command *command, basin__restore *al
  */
 static basin_status open_all(basin__command *command, basin__restore *all) {
     const basin__restore_options *options = all->options;
-    BASIN_TRY(
-        basin__model_load(command, options->model.model, &options->model, NULL, &all->energy));
+    BASIN_TRY(basin__model_open(command, &options->model, NULL, &all->energy));
     if (!basin__energy_is_image(all->energy))
         return basin__fail(all->context, BASIN_ERROR_CONFIG,
                            "the model is one of points: expected one of images");
@@ -322,9 +322,9 @@ static basin_status work(basin__command *command, basin__restore *all) {
 static int run(basin__command *command) {
     const basin__restore_options *options = command->options;
     basin__restore all = {.context = command->context, .options = options};
-    if (!options->model.model || !options->data)
-        return basin__command_usage(command, "--%s is missing",
-                                    options->model.model ? "data" : "model");
+    const bool has_model = !basin__model_is_missing(&options->model);
+    if (!has_model || !options->data)
+        return basin__command_usage(command, "--%s is missing", has_model ? "data" : "model");
     if (options->degraded && options->out.count == 0 && !options->samples_out)
         return basin__command_usage(command,
                                     "--out is missing: of --degraded data nothing is known "

@@ -35,6 +35,9 @@ expect 0 "log-likelihood" basin density --energy "$both" --data both.npy --pictu
 check "a picture is written" test -s both.png
 expect 0 '"kl": null, "kl_error": null' basin density --energy "$both" --data both.npy --json
 expect 0 "log-likelihood" basin eval --energy levels --data two-moons --likelihood --count 10
+check "a model of images" basin train --data strokes --image-size 8 --network mlp --hidden 16 \
+    --noise-conditional --objective diffusion --updates 20 --batch 16 --sample-every 0 --out strokes --quiet
+expect 0 "strokes" basin restore --energy "strokes + box(0, 1)" --data strokes --noise-std 0.3 --count 2
 printf 'energy: "%s"\nn: 7\nout: c.npy\n' "$both" >config.yaml
 expect 0 "7 samples" basin sample --config config.yaml
 for threads in 1 3; do
