@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Energies explored: basin interpolate, and the chains that basin density draws, with every mistake
+# Energies explored: basin interpolate, and the walks that basin sample draws, with every mistake
 # a user can make.
 . tests/script.sh
 ln -s "$(realpath "$1")" "$tmp/basin"
@@ -65,4 +65,27 @@ expect 1 "the model takes" basin interpolate --model plain --data strokes --from
     printf '\346\261\141\177\0\0\0\0\0\0\0\0\346\261\141\177' # 3e38
 } >far.npy
 expect 3 "is not finite" basin interpolate --model levels --data far.npy --from 0 --to 1
+
+# ---- walks ----
+
+walks() { # OUT OPTION…
+    out=$1
+    shift
+    basin sample --model plain --n 3 --n-steps 20 --seed 1 --out "$out" --quiet "$@"
+}
+for sampler in langevin mala hmc; do
+    check "$sampler: chains are watched" walks seen.npy --sampler $sampler --walks walks.png
+    check "$sampler: a picture is written" test -s walks.png
+    walks unseen.npy --sampler $sampler
+    check "$sampler: who watches changes nothing" cmp seen.npy unseen.npy
+done
+check "walks on one thread" walks a.npy --walks 1.png --threads 1
+check "walks on three threads" walks b.npy --walks 3.png --threads 3
+check "one picture for any number of threads" cmp 1.png 3.png
+check "no step is a walk too" walks c.npy --n-steps 0 --walks none.png
+expect 1 differ cmp 1.png none.png
+expect 2 "walks are drawn in the plane" basin sample --model images --n 2 --out x.npy --walks x.png
+expect 2 "is no X.png" walks x.npy --walks x.jpg
+expect 1 "no/x.png" walks x.npy --walks no/x.png
+expect 2 "has no n-steps" basin sample --model levels --sampler ode --n 2 --out x.npy --walks x.png
 finish

@@ -32,6 +32,11 @@ typedef struct basin_sample_options {
     /** Out, where not NULL: how often ∇ₓE was evaluated for a chain, in the mean over chains. Under
         guidance each counts twice; a chain with steps of its own counts up to its end. */
     double *evaluations;
+    /** Called at the start (step 0) and after each step with where the chains are, x [n, height,
+        width, channels], borrowed; a status other than BASIN_OK ends the run and is its own. Of
+        samplers that have the option n-steps; NULL: not called. The samples are the same bits. */
+    basin_status (*visit)(void *user, int64_t step, int64_t n, const float *x);
+    void *visit_user;
 } basin_sample_options;
 
 BASIN_API void basin_sample_options_init(basin_sample_options *options);
@@ -43,11 +48,10 @@ BASIN_API void basin_sample_options_init(basin_sample_options *options);
  * @param options      borrowed; NULL: the defaults
  * @param x            [n, height, width, channels] f32: start points in, samples out; the caller's
  * @param temperature  the chains' temperature, out; may be NULL
- * @return BASIN_OK; BASIN_ERROR_CONFIG (an option is unknown or out of range; x unchanged);
- *         BASIN_ERROR_ARGUMENT (the energy takes no class or noise level, or has no such class; x
- *         unchanged);
- *         BASIN_ERROR_DIVERGED (a gradient became non-finite; x holds what was reached);
- *         BASIN_ERROR_MEMORY
+ * @return BASIN_OK; BASIN_ERROR_CONFIG (an option is unknown or out of range, or a visit is asked
+ * for of a sampler that has no n-steps; x unchanged); BASIN_ERROR_ARGUMENT (the energy takes no
+ * class or noise level, or has no such class; x unchanged); BASIN_ERROR_DIVERGED (a gradient became
+ * non-finite; x holds what was reached); BASIN_ERROR_MEMORY
  */
 BASIN_API BASIN_MUST_CHECK basin_status basin_sample(basin_energy *energy,
                                                      const basin_sample_options *options, int64_t n,
