@@ -4,6 +4,7 @@
  */
 #include "base/file.h"
 #include "eval/chart.h"
+#include "eval/walk_picture.h"
 #include "model.h"
 #include <basin/path.h>
 #include <stddef.h>
@@ -36,7 +37,8 @@ static const basin__option options_table[] = {
      "Relaxed is a path whose force across it is at most this share of the straight line's, and "
      "whose images are even to this share of their distance"},
     BASIN__TEXT_ROW("picture", AT(picture),
-                    "Write the images of the line and of the path under it to this PNG"),
+                    "Write the images of the line and of the path under it to this PNG; of points "
+                    "of the plane, both over the density"),
     BASIN__TEXT_ROW("chart", AT(chart), "Write the energies along both to this PNG"),
     {"zoom", BASIN__OPTION_INT, AT(zoom), "2", 1, 64, NULL, "pixels",
      "Size of a pixel in the picture"},
@@ -79,19 +81,27 @@ static basin_status take_end(const interpolation *of, const char *option, int64_
     return BASIN_OK;
 }
 
+static bool is_image(const interpolation *of) {
+    const basin_shape shape = of->energy->shape;
+    return basin__energy_is_image(of->energy) && (shape.channels == 1 || shape.channels == 3);
+}
+
+static bool is_plane(const interpolation *of) {
+    return !basin__energy_is_image(of->energy) && of->size == 2;
+}
+
 /** What was asked for can be made, and written. */
 static basin_status check(const interpolation *of) {
     const interpolate_options *options = of->options;
     basin_context *context = of->energy->context;
     const basin_shape shape = of->energy->shape;
     BASIN_TRY(basin__energy_takes(of->energy, basin_data_describe(of->data)));
-    const bool is_picture =
-        shape.height * shape.width > 1 && (shape.channels == 1 || shape.channels == 3);
-    if (options->picture && !is_picture)
-        return basin__fail(context, BASIN_ERROR_CONFIG,
-                           "--picture %s: examples of %d x %d x %d are no pictures; --chart shows "
-                           "their energies",
-                           options->picture, shape.height, shape.width, shape.channels);
+    if (options->picture && !is_image(of) && !is_plane(of))
+        return basin__fail(
+            context, BASIN_ERROR_CONFIG,
+            "--picture %s: examples of %d x %d x %d are neither pictures nor points of "
+            "the plane; --chart shows their energies",
+            options->picture, shape.height, shape.width, shape.channels);
     if (options->from == options->to)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "--from and --to are both %lld: there is no way between them",
@@ -135,7 +145,26 @@ static basin_status interpolate(interpolation *of) {
 
 /* ---- pictures ---- */
 
-static basin_status write_picture(const interpolation *of) {
+/** Line and path over the density of the plane, at the model's temperature, 1 where it has none. */
+static basin_status write_landscape(const interpolation *of) {
+    basin_context *context = of->energy->context;
+    const double own = basin_energy_temperature(of->energy).value;
+    float *both = basin__alloc_array(context, 2 * WAYS * (size_t)of->n, sizeof(float));
+    if (!both)
+        return BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; i < of->n; i++)
+        for (int64_t on = 0; on < WAYS; on++)
+            memcpy(both + 2 * (WAYS * i + on), of->ways[on].x + 2 * i, 2 * sizeof(float));
+    const basin__walks walks = {.x = both, .places = of->n, .n = WAYS};
+    basin_status status = basin__walk_picture(
+        context, of->options->picture, &walks, basin__plane_energy_of, of->energy,
+        own > 0 ? own : 1, basin__energy_noted_number(of->energy, "range_low", 0) - 1,
+        basin__energy_noted_number(of->energy, "range_high", 1) + 1);
+    basin__free(context, both);
+    return status;
+}
+
+static basin_status write_rows(const interpolation *of) {
     basin_context *context = of->energy->context;
     const basin_shape shape = of->energy->shape;
     const basin__range range = basin__energy_range(of->energy);
@@ -270,7 +299,7 @@ static int run(basin__command *command) {
     if (status == BASIN_OK)
         status = interpolate(&of);
     if (status == BASIN_OK && options->picture)
-        status = write_picture(&of);
+        status = is_plane(&of) ? write_landscape(&of) : write_rows(&of);
     if (status == BASIN_OK && options->chart)
         status = write_chart(&of);
     if (status == BASIN_OK && options->json)

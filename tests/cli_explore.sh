@@ -18,6 +18,14 @@ check "points are learnt at noise levels" basin train --data two-moons --network
 check "images are learnt" basin train --data strokes --image-size 8 --network mlp --hidden 16 \
     --objective denoising-score-matching --updates 50 --batch 64 --sample-every 0 --out images --quiet
 
+{
+    printf '\223NUMPY\1\0\166\0%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 3), }"
+    head -c 92 /dev/zero
+    printf '\0\0\200\077' # 1
+} >solid.npy
+check "points of space are learnt" basin train --data solid.npy --network mlp --hidden 4 --batch 2 \
+    --objective denoising-score-matching --updates 1 --sample-every 0 --out solid --quiet
+
 # ---- interpolate ----
 
 moons() { # MODEL OPTION…
@@ -33,6 +41,8 @@ expect 0 "relaxed after" moons plain --from 0 --to 1
 expect 0 "not relaxed after 1 steps" moons plain --from 0 --to 1 --n-steps 1
 expect 0 '"is_relaxed": true' moons plain --from 0 --to 1 --images 9 --json --chart energies.png
 check "a chart is written" test -s energies.png
+check "line and path are drawn in the plane" moons plain --from 0 --to 1 --picture plane.png
+check "it is a picture" test -s plane.png
 for threads in 1 3; do
     moons plain --from 0 --to 1 --json --threads $threads >$threads.json
 done
@@ -57,7 +67,8 @@ expect 2 "--data is missing" basin interpolate --model plain --from 0 --to 1
 expect 2 "there is no way between" moons plain --from 1 --to 1
 expect 2 "images" moons plain --from 0 --to 1 --images 2
 expect 2 "takes no noise level" moons plain --from 0 --to 1 --noise-level 0.5
-expect 2 "are no pictures" moons plain --from 0 --to 1 --picture path.png
+expect 2 "nor points of the plane" basin interpolate --model solid --data solid.npy --from 0 --to 1 \
+    --picture path.png
 expect 1 "no/x.png" moons plain --from 0 --to 1 --chart no/x.png
 expect 1 "the model takes" basin interpolate --model plain --data strokes --from 0 --to 1
 {
