@@ -323,6 +323,61 @@ static void sample_well(basin_precision precision, double *mean, double *varianc
     basin_context_destroy(context);
 }
 
+/* ---- chains that are watched ---- */
+
+#define WATCHED 3
+#define WATCHED_STEPS 4
+
+typedef struct watch {
+    int64_t calls, stop_at; /* the step at which the visit says no; -1: none */
+    float first[WATCHED], last[WATCHED];
+} watch;
+
+static basin_status look(void *user, int64_t step, int64_t n, const float *x) {
+    watch *of = user;
+    assert_true(step == of->calls && n == WATCHED);
+    of->calls++;
+    memcpy(step == 0 ? of->first : of->last, x, sizeof of->last);
+    return step == of->stop_at ? BASIN_ERROR_CANCELLED : BASIN_OK;
+}
+
+/** Whether watched or not, the same bits; all steps are seen, and a visit can end the run. */
+static void test_visits_change_nothing(void **state) {
+    (void)state;
+    basin_context *context = make_context(2);
+    field f = {.dimensions = 1, .slope = 0};
+    basin_energy *energy;
+    assert_int_equal(basin_energy_from_callback(context, 1, 1, 1, field_energy, &f, &energy),
+                     BASIN_OK);
+    const float starts[WATCHED] = {-1, 0, 2};
+    float plain[WATCHED], seen[WATCHED];
+    watch of = {.stop_at = -1};
+    double evaluations = 0;
+    basin_sample_options options;
+    basin_sample_options_init(&options);
+    options.sampler = "langevin";
+    options.settings =
+        "{\"n_steps\": 4, \"step_size\": 0.1, \"noise\": \"auto\", \"box\": \"none\"}";
+    options.is_started = true;
+    options.evaluations = &evaluations;
+    memcpy(plain, starts, sizeof plain);
+    memcpy(seen, starts, sizeof seen);
+    assert_int_equal(basin_sample(energy, &options, WATCHED, plain, NULL), BASIN_OK);
+    options.visit = look;
+    options.visit_user = &of;
+    assert_int_equal(basin_sample(energy, &options, WATCHED, seen, NULL), BASIN_OK);
+    assert_memory_equal(seen, plain, sizeof seen);
+    assert_memory_equal(of.first, starts, sizeof starts);
+    assert_memory_equal(of.last, plain, sizeof plain);
+    assert_true(of.calls == WATCHED_STEPS + 1 && fabs(evaluations - WATCHED_STEPS) < 1e-9);
+    of = (watch){.stop_at = 2};
+    memcpy(seen, starts, sizeof seen);
+    assert_int_equal(basin_sample(energy, &options, WATCHED, seen, NULL), BASIN_ERROR_CANCELLED);
+    assert_int_equal(of.calls, 3);
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+}
+
 /* Against p(x) ∝ exp(−E(x)) by quadrature: fp32 within Monte-Carlo error and the step's own bias
    (some per cent together), bf16 within 1 % of the standard deviation of what fp32 gives with the
    same noise. */
@@ -357,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_divergence_is_told),
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_noise_never_repeats),
+        cmocka_unit_test(test_visits_change_nothing),
         cmocka_unit_test(test_halves_have_the_same_distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
