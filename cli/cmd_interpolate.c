@@ -7,6 +7,7 @@
 #include "eval/walk_picture.h"
 #include "model.h"
 #include <basin/path.h>
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ static const basin__option options_table[] = {
 typedef struct way {
     float *x;         /* [images, size] */
     double *energies; /* [images] */
+    double halfway;   /* highest energy halfway between neighbours, over the higher end */
 } way;
 
 enum { LINE, PATH, WAYS };
@@ -123,6 +125,26 @@ static basin_status make_room(interpolation *of) {
     return BASIN_OK;
 }
 
+/** Whether neighbours are near enough to tell of what is between them. */
+static basin_status look_halfway(const interpolation *of, way *on) {
+    basin_context *context = of->energy->context;
+    const int64_t count = of->n - 1, elements = count * of->size;
+    float *x = basin__alloc_array(context, (size_t)elements, sizeof(float));
+    double *energies = basin__alloc_array(context, (size_t)count, sizeof(double));
+    basin_status status = x && energies ? BASIN_OK : BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; status == BASIN_OK && i < elements; i++)
+        x[i] = (float)(0.5 * (double)on->x[i] + 0.5 * (double)on->x[i + of->size]);
+    if (status == BASIN_OK)
+        status = basin_energy_evaluate(of->energy, count, x, energies, NULL);
+    on->halfway = (double)-INFINITY;
+    for (int64_t i = 0; status == BASIN_OK && i < count; i++)
+        on->halfway =
+            fmax(on->halfway, energies[i] - fmax(on->energies[0], on->energies[of->n - 1]));
+    basin__free(context, x);
+    basin__free(context, energies);
+    return status;
+}
+
 static basin_status interpolate(interpolation *of) {
     const interpolate_options *options = of->options;
     of->n = options->images;
@@ -140,7 +162,10 @@ static basin_status interpolate(interpolation *of) {
     how.tolerance = options->tolerance;
     of->report.size = sizeof of->report;
     BASIN_TRY(basin_path_relax(of->energy, &how, of->n, path->x, path->energies, &of->report));
-    return basin_energy_evaluate(of->energy, of->n, line->x, line->energies, NULL);
+    BASIN_TRY(basin_energy_evaluate(of->energy, of->n, line->x, line->energies, NULL));
+    for (int i = 0; i < WAYS; i++)
+        BASIN_TRY(look_halfway(of, &of->ways[i]));
+    return BASIN_OK;
 }
 
 /* ---- pictures ---- */
@@ -226,6 +251,8 @@ static void print_text(const interpolation *of) {
     printf("barrier over the higher end: line %.6g, path %.6g\n",
            basin_path_barrier(of->n, of->ways[LINE].energies),
            basin_path_barrier(of->n, of->ways[PATH].energies));
+    printf("halfway between neighbours, likewise: line %.6g, path %.6g\n", of->ways[LINE].halfway,
+           of->ways[PATH].halfway);
     printf("%s after %d steps: force across the path %.2g of the line's, spacing uneven by %.2g\n",
            of->report.is_converged ? "relaxed" : "not relaxed", of->report.steps, of->report.force,
            of->report.unevenness);
@@ -268,6 +295,8 @@ static void print_json(const interpolation *of) {
         print_numbers("energies", on->energies, of->n);
         printf(", \"barrier\": ");
         basin__print_json_number(basin_path_barrier(of->n, on->energies));
+        printf(", \"halfway\": ");
+        basin__print_json_number(on->halfway);
         printf("}");
     }
     printf(", \"is_relaxed\": %s, \"steps\": %d, \"force\": ",
@@ -330,10 +359,12 @@ const basin__verb basin__verb_interpolate = {
     .about =
         "Puts images evenly on the straight line between two examples, and relaxes them as a "
         "nudged "
-        "elastic band: each moves down the energy across the path, and springs along the path keep "
-        "them even. Says the energies on the line and on the path, and how far the highest "
-        "is above the higher end. A path that did not come to rest within --n-steps is written "
-        "all the same, and said to be not relaxed.",
+        "elastic band: each moves down the energy across the path, and springs along it keep them "
+        "even. Says the energies on line and path, how far the highest is above the higher end, "
+        "and "
+        "the same of the points halfway between neighbours, which is far more where the chain is "
+        "too short to show what it passes. A path that did not come to rest within --n-steps is "
+        "written all the same, and said to be not relaxed.",
     .options = options_table,
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(interpolate_options),

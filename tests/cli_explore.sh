@@ -34,10 +34,11 @@ moons() { # MODEL OPTION…
     basin interpolate --model "$model" --data two-moons "$@"
 }
 number() { # FILE WAY: the barrier
-    sed -n 's/.*"'"$2"'": {[^}]*"barrier": \([^}]*\)}.*/\1/p' "$1"
+    sed -n 's/.*"'"$2"'": {[^}]*"barrier": \([^,}]*\),.*/\1/p' "$1"
 }
 
 expect 0 "relaxed after" moons plain --from 0 --to 1
+expect 0 "halfway between neighbours" moons plain --from 0 --to 1 --images 3
 expect 0 "not relaxed after 1 steps" moons plain --from 0 --to 1 --n-steps 1
 expect 0 '"is_relaxed": true' moons plain --from 0 --to 1 --images 9 --json --chart energies.png
 check "a chart is written" test -s energies.png
