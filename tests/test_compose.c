@@ -219,8 +219,8 @@ static void test_gradients(void **state) {
         "mixture($a[class = 1], $b, ring(1, 0.5); weights = 1, 2, 3; log-z = 0.5, 1, -1)",
         "negate($a, $b; weight = 0.7; at = 0.2) + box(-0.5, 0.5; std = 0.4)",
         "pixel(0, 0, 1, 0.5) + brightness(0.3, 0.4) + $b / 2",
-        "mixture(2 * gaussian(0, 1), negate(ring(1, 0.3), gaussian(1, 0.5); at = 1); "
-        "log-z = 0, 1)[noise-level = 0.6]",
+        ("mixture(2 * gaussian(0, 1), negate(ring(1, 0.3), gaussian(1, 0.5); at = 1); "
+         "log-z = 0, 1)[noise-level = 0.6]"),
     };
     enum { POINTS = 40 };
     const double h = 4e-3;
