@@ -31,7 +31,8 @@ static const basin__option options_table[] = {
     BASIN__TEXT_ROW("detector", AT(detector_path),
                     "Take that detector's score and threshold [with --flag the one beside the "
                     "model]"),
-    BASIN__DETECTOR_ROWS(AT(detector)),
+    BASIN__ENSEMBLE_ROW(AT(detector)),
+    BASIN__DESCENT_ROW(AT(detector)),
     BASIN__NETWORK_ROW,
     BASIN__SHAPE_ROW,
     BASIN__NOISE_LEVEL_ROW,
@@ -284,8 +285,11 @@ static basin_status make_detector(basin__scoring *of) {
     basin_context *context = of->command->context;
     basin_energy *const *energies = of->models.energies;
     if (!options->flag && !options->detector_path) {
-        const basin_detector_options how = basin__detector_options_of(
-            &options->model, &options->detector, options->score ? options->score : "energy");
+        basin_detector_options how;
+        basin_detector_options_init(&how);
+        how.score = options->score ? options->score : "energy";
+        how.noise_level = options->model.noise_level;
+        how.descent_steps = (int)options->detector.descent_steps;
         BASIN_TRY(basin_detector_create(context, energies, of->models.count, &how, &of->detector));
         return of->detector->standard == BASIN__STANDARD_NONE
                    ? BASIN_OK
@@ -350,9 +354,10 @@ static int run(basin__command *command) {
     if (of.is_stream && (options->probabilities || options->heat_map))
         return basin__command_usage(command, "--%s is for a data set, not for stdin",
                                     options->heat_map ? "heat-map" : "probabilities");
-    if (options->score && (options->flag || options->detector_path))
-        return basin__command_usage(command, "--score %s: the detector says which score it is",
-                                    options->score);
+    static const char *const fixed[] = {"score", "noise-level", "descent-steps"};
+    for (size_t i = 0; i < BASIN_COUNT(fixed) && (options->flag || options->detector_path); i++)
+        if (basin__command_is_given(command, fixed[i]))
+            return basin__command_usage(command, "--%s: the detector says which it is", fixed[i]);
     basin_status status = score(&of, &data);
     basin_detector_destroy(of.detector);
     basin__ensemble_destroy(command->context, &of.models);

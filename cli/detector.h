@@ -18,10 +18,14 @@ typedef struct basin__detector_choice {
 
 /* clang-format off */
 #define BASIN__ENSEMBLE_ROW(at)                                                                   \
-    {"ensemble", BASIN__OPTION_TEXT_LIST, at, NULL, 0, 0, NULL, NULL,                             \
+    {"ensemble", BASIN__OPTION_TEXT_LIST, (at) + offsetof(basin__detector_choice, ensemble), NULL,\
+     0, 0, NULL, NULL,                                                                            \
      "More models that were trained alike: a score is the mean of them all, each standardised"}
+#define BASIN__DESCENT_ROW(at)                                                                    \
+    {"descent-steps", BASIN__OPTION_INT, (at) + offsetof(basin__detector_choice, descent_steps),  \
+     "10", 1, 100000, NULL, "steps", "Of score descent: evaluations on its way down"}
 #define BASIN__DETECTOR_ROWS(at)                                                                  \
-    BASIN__ENSEMBLE_ROW((at) + offsetof(basin__detector_choice, ensemble)),                       \
+    BASIN__ENSEMBLE_ROW(at),                                                                      \
     {"levels", BASIN__OPTION_INT, (at) + offsetof(basin__detector_choice, levels), "10", 2, 1000, \
      NULL, "levels", "Of score levels: noise levels, evenly apart in their logarithm"},           \
     {"level-low", BASIN__OPTION_FLOAT, (at) + offsetof(basin__detector_choice, level_low), "0", 0,\
@@ -30,8 +34,7 @@ typedef struct basin__detector_choice {
      "0.02 of the range's width"},                                                                \
     {"level-high", BASIN__OPTION_FLOAT, (at) + offsetof(basin__detector_choice, level_high), "0", \
      0, 1e6, NULL, NULL, "The highest of them; 0: half the range's width"},                       \
-    {"descent-steps", BASIN__OPTION_INT, (at) + offsetof(basin__detector_choice, descent_steps),  \
-     "10", 1, 100000, NULL, "steps", "Of score descent: evaluations on its way down"}
+    BASIN__DESCENT_ROW(at)
 /* clang-format on */
 
 /** A model and the rest of its ensemble. */

@@ -75,4 +75,10 @@ if [ -x "$example" ]; then
     check "the example composes and draws" test "$(wc -l <example.txt) $(wc -w <example.txt)" = "3 9"
     expect 1 "compose: character 1, at ')'" "$example" ")"
 fi
+# a detector knows the expression that it was fitted with
+expect 0 "threshold" basin calibrate --energy "gaussian(0, 1)" --shape 1x1x2 --data two-moons --count 400 \
+    --false-alarm-rate 0.1 --out d.json
+expect 0 "flagged" basin score --energy "gaussian(0, 1)" --data two-moons --count 50 --flag --detector d.json
+expect 2 "was fitted with another model" basin score --energy "gaussian(0, 2)" --data two-moons --count 50 \
+    --flag --detector d.json
 finish

@@ -171,7 +171,8 @@ expect 0 "flagged" basin score --model "$run" --data strokes --count 200 --flag
 check "few of the inside's are flagged, most inverted ones" sh -c '
     basin score --model "$1" --data strokes --count 300 --flag --quiet |
         awk -F, "NR > 1 { n += \$4 } END { exit !(n > 5 && n < 70) }"' sh "$run"
-expect 2 "the detector says which score" basin score --model "$run" --data strokes --flag --score energy
+expect 2 "the detector says which it is" basin score --model "$run" --data strokes --flag --descent-steps 3
+expect 2 "the detector says which it is" basin score --model "$run" --data strokes --flag --score energy
 expect 2 "was fitted with another model" basin score --model reader --data strokes --count 9 --flag \
     --detector "$run/detector.json"
 expect 2 "is standardised on inside data" basin score --model "$run" --data strokes --score typicality

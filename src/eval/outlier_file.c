@@ -20,18 +20,37 @@
 
 /* ---- which energies ---- */
 
-/** SHA-256 of all parameters in their order, and of the shape; of a callback, of the shape alone.
- */
-static void digest(const basin_energy *energy, char text[65]) {
-    SHA2_CTX hash;
-    SHA256Init(&hash);
-    SHA256Update(&hash, (const uint8_t *)&energy->shape, sizeof energy->shape);
+static void add(const basin_energy *energy, SHA2_CTX *hash) {
+    SHA256Update(hash, (const uint8_t *)&energy->shape, sizeof energy->shape);
     for (int i = 0; i < energy->parameters.count; i++) {
         const basin__parameter *parameter = &energy->parameters.items[i];
-        SHA256Update(&hash, (const uint8_t *)parameter->data,
+        SHA256Update(hash, (const uint8_t *)parameter->data,
                      (size_t)basin_shape_count(parameter->shape) * sizeof(float));
     }
+    for (int i = 0; i < energy->part_count; i++)
+        add(energy->parts[i].energy, hash);
+}
+
+/**
+ * SHA-256 of the network's options (a composition's expression), of all parameters in their order,
+ * also of parts, and of the shape; of a callback, of the shape alone.
+ */
+static basin_status digest(const basin_energy *energy, char text[65]) {
+    SHA2_CTX hash;
+    SHA256Init(&hash);
+    json_t *options = json_object();
+    basin_status status = energy->network
+                              ? basin__options_to_json(energy->context, &energy->options, options)
+                              : BASIN_OK;
+    char *written = status == BASIN_OK ? basin__json_text(energy->context, options) : NULL;
+    json_decref(options);
+    if (!written)
+        return status == BASIN_OK ? BASIN_ERROR_MEMORY : status;
+    SHA256Update(&hash, (const uint8_t *)written, strlen(written));
+    basin__free(energy->context, written);
+    add(energy, &hash);
     SHA256End(&hash, text);
+    return BASIN_OK;
 }
 
 /* ---- saving ---- */
@@ -56,9 +75,11 @@ static json_t *describe(const basin_detector *detector) {
     const basin_detector_options *options = &detector->options;
     const int count = detector->feature_count;
     json_t *models = json_array(), *rows = json_array();
+    bool is_whole = true;
     for (int i = 0; i < detector->model_count; i++) {
-        char text[65];
-        digest(detector->energies[i], text);
+        char text[65] = "";
+        if (digest(detector->energies[i], text) != BASIN_OK)
+            is_whole = false;
         json_array_append_new(models, json_string(text));
     }
     json_t *file = json_pack(
@@ -77,7 +98,10 @@ static json_t *describe(const basin_detector *detector) {
     json_decref(rows);
     if (detector->references)
         json_object_set_new(file, "references", list_references(detector));
-    return file;
+    if (is_whole)
+        return file;
+    json_decref(file);
+    return NULL;
 }
 
 basin_status basin_detector_save(const basin_detector *detector, const char *path) {
@@ -156,7 +180,7 @@ static basin_status check_models(const basin_detector *detector, const char *pat
     for (int i = 0; i < detector->model_count; i++) {
         const char *saved = json_string_value(json_array_get(models, (size_t)i));
         char text[65];
-        digest(detector->energies[i], text);
+        BASIN_TRY(digest(detector->energies[i], text));
         if (!saved || strcmp(saved, text) != 0)
             return basin__fail(detector->context, BASIN_ERROR_CONFIG,
                                "%s was fitted with another model%s; fit it again with `basin "
