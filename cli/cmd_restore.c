@@ -158,10 +158,11 @@ static basin_status restore(basin__command *command, basin__restore *all) {
         basin__alloc_array(all->context, n * (size_t)basin_shape_count(all->seen), sizeof(float));
     all->restored = basin__alloc_array(all->context, n * size, sizeof(float));
     all->deviation = basin__alloc_array(all->context, n * size, sizeof(float));
-    if (samples > 1 || all->options->samples_out)
+    const bool has_draws = samples > 1 || all->options->samples_out;
+    if (has_draws)
         all->draws = basin__alloc_array(all->context, n * (size_t)samples, size * sizeof(float));
     basin_status status = y && all->restored && all->deviation ? BASIN_OK : BASIN_ERROR_MEMORY;
-    if (samples > 1 && !all->draws)
+    if (has_draws && !all->draws)
         status = BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
         status = to_range(all, range.low, range.high - range.low, y);
