@@ -383,7 +383,7 @@ static void test_end_on_data(void **state) {
 
 /* ---- chains in the plane against quadrature ---- */
 
-enum { CHAINS = 4000, SIDE = 300, MOMENTS = 6 };
+enum { CHAINS = 2000, SIDE = 300, MOMENTS = 6 };
 
 /** x, y, x², y², xy, |x| > ¾ */
 static void moments_of(const float *x, double moments[MOMENTS]) {
@@ -462,7 +462,7 @@ static void test_chains(void **state) {
     for (size_t i = 0; i < BASIN_COUNT(expressions); i++) {
         basin_energy *energy = composed(&on, expressions[i]);
         check_chains(energy, expressions[i], NULL, NULL);
-        check_chains(energy, expressions[i], "mala", "{\"n_steps\": 600, \"step_size\": 0.04}");
+        check_chains(energy, expressions[i], "mala", "{\"n_steps\": 300, \"step_size\": 0.08}");
         basin_energy_destroy(energy);
     }
     shelf_close(&on);

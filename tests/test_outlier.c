@@ -6,10 +6,10 @@
 #include "support.h"
 
 #include "base/file.h"
-#include "base/number.h"
 #include "energy/energy.h"
 #include "eval/heat_map.h"
 #include "eval/outlier.h"
+#include <lapacke.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,38 +181,55 @@ static void test_ensemble(void **state) {
     basin_detector_destroy(one);
 }
 
-/** Distances to the fifth nearest inside example, by definition; what is far out stands out. */
+/**
+ * The last of the points by definition: √(½ Σ_b d_bᵀ (C_b + 0.01 diag C_b)⁻¹ d_b / F_b), d = f −
+ * mean, b the two numbers of the curve at each level, or the three of cells.
+ */
+static double mahalanobis(bench *at, basin_detector *detector) {
+    enum { F = 50, SEEN = COUNT / 2 };
+    static double f[SEEN + 3][F], covariance[F][F];
+    static float odd[SEEN * DIMENSION];
+    double mean[F] = {0.0}, distance[F], solved[F], square = 0.0;
+    assert_int_equal(detector->feature_count, F);
+    for (size_t i = 0; i < SEEN; i++)
+        memcpy(odd + i * DIMENSION, at->x + (2 * i + 1) * DIMENSION, DIMENSION * sizeof(float));
+    for (int64_t i = 0; i < SEEN; i += 500)
+        assert_int_equal(basin__outlier_features(detector, 500, odd + i * DIMENSION, f[i]),
+                         BASIN_OK);
+    assert_int_equal(basin__outlier_features(detector, 3, POINTS, f[SEEN]), BASIN_OK);
+    for (int i = 0; i < SEEN; i++)
+        for (int j = 0; j < F; j++)
+            mean[j] += f[i][j] / SEEN;
+    memset(covariance, 0, sizeof covariance);
+    for (int i = 0; i < SEEN; i++)
+        for (int j = 0; j < F; j++)
+            for (int k = 0; k < F; k++)
+                covariance[j][k] += (f[i][j] - mean[j]) * (f[i][k] - mean[k]) / (SEEN - 1);
+    for (int j = 0; j < F; j++) {
+        covariance[j][j] *= 1.01;
+        distance[j] = solved[j] = f[SEEN + 2][j] - mean[j];
+        for (int k = 0; k < F; k++)
+            if ((j % 5 < 2) != (k % 5 < 2))
+                covariance[j][k] = 0.0; /* what they have in common does not count */
+    }
+    assert_int_equal(LAPACKE_dposv(LAPACK_ROW_MAJOR, 'L', F, 1, (double *)covariance, F, solved, 1),
+                     0);
+    for (int j = 0; j < F; j++)
+        square += distance[j] * solved[j] / (j % 5 < 2 ? 20 : 30);
+    return sqrt(0.5 * square);
+}
+
+/** Mahalanobis' distance by definition; what is far out stands out; saved and loaded alike. */
 static void test_levels(void **state) {
     bench *at = *state;
     double scores[3];
     basin_energy *energy = make_energy(at, 0, true);
     basin_detector *detector = make(at, "levels", &energy, 1);
-    const int count = detector->feature_count;
-    assert_int_equal(count, 20);
     assert_int_equal(basin_detector_fit(detector, at->data, 0.05), BASIN_OK);
-    assert_int_equal(detector->reference_count, COUNT / 2);
-    for (int j = 0; j < count; j++) { /* whitened: no mean, and at most unit variance */
-        double sum = 0.0, square = 0.0;
-        for (int r = 0; r < detector->reference_count; r++) {
-            const double value = detector->references[r * count + j];
-            sum += value / (COUNT / 2);
-            square += value * value / (COUNT / 2);
-        }
-        assert_near(sum, 0.0, 1e-6);
-        assert_true(square <= 1.001);
-    }
     assert_int_equal(basin_detector_score(detector, 3, POINTS, scores), BASIN_OK);
     assert_true(scores[2] > basin_detector_threshold(detector));
     assert_true(scores[1] < scores[2]);
-    /* the detector's scratch still holds the last example, standardised */
-    double distances[COUNT / 2];
-    for (int r = 0; r < COUNT / 2; r++) {
-        distances[r] = 0.0;
-        for (int j = 0; j < count; j++)
-            distances[r] += pow(detector->references[r * count + j] - detector->standardised[j], 2);
-    }
-    qsort(distances, COUNT / 2, sizeof(double), basin__compare_doubles);
-    assert_near(scores[2], sqrt(distances[4] / count), 1e-12 * scores[2]);
+    assert_near(scores[2], mahalanobis(at, detector), 1e-6 * scores[2]);
     assert_int_equal(basin_detector_save(detector, "levels.json"), BASIN_OK);
     basin_detector *again;
     double after[3];
@@ -221,6 +238,56 @@ static void test_levels(void **state) {
     assert_memory_equal(scores, after, sizeof scores);
     unlink("levels.json");
     basin_detector_destroy(again);
+    basin_detector_destroy(detector);
+    basin_energy_destroy(energy);
+}
+
+#define ROWS 6
+#define COLUMNS 9
+#define PIXELS (ROWS * COLUMNS)
+
+/** ∂E/∂x is 10 × the column in the first channel, −the row in the second. */
+static void slope_energy(void *user, int64_t n, const basin__points *points, double *energies,
+                         float *gradient) {
+    (void)user, (void)points;
+    for (int64_t i = 0; i < n; i++) {
+        energies[i] = 7.0;
+        for (int64_t j = 0; j < PIXELS; j++) {
+            gradient[2 * (i * PIXELS + j)] = (float)(10 * (j % COLUMNS));
+            gradient[2 * (i * PIXELS + j) + 1] = (float)-(j / COLUMNS);
+        }
+    }
+}
+
+/** Numbers of cells, and those of the image alone. Six rows make cells of one, two, one and two;
+ * nine columns of two, two, two and three. */
+static void test_cells(void **state) {
+    bench *at = *state;
+    static const double rows[] = {0.0, 1.5, 3.0, 4.5}, columns[] = {0.5, 2.5, 4.5, 7.0};
+    const basin__condition condition = {.noise_level = true};
+    basin_energy *energy;
+    static float x[2 * 2 * PIXELS];
+    static double f[2 * 344];
+    assert_int_equal(basin__energy_from_points_callback(at->context,
+                                                        basin_shape_image(ROWS, COLUMNS, 2),
+                                                        condition, slope_energy, NULL, &energy),
+                     BASIN_OK);
+    basin_detector *detector = make(at, "combined", &energy, 1);
+    assert_int_equal(detector->feature_count, 344);
+    for (int i = 0; i < PIXELS; i++)
+        x[2 * (PIXELS + i)] = 0.5F; /* half of the second image's values */
+    assert_int_equal(basin__outlier_features(detector, 2, x, f), BASIN_OK);
+    const double *of = f + 344 + 9 * 34; /* the second image at the last level */
+    assert_near(of[0], asinh(7.0), 1e-12);
+    for (int cell = 0; cell < 16; cell++) {
+        assert_near(of[2 + 2 * cell], 10.0 * columns[cell % 4], 1e-12);
+        assert_near(of[2 + 2 * cell + 1], -rows[cell / 4], 1e-12);
+    }
+    assert_near(of[34], 0.25, 1e-7); /* mean, non-zero, total variation, log compressed size */
+    assert_near(of[35], PIXELS, 0.0);
+    assert_near(of[36], 0.0, 0.0);
+    assert_true(of[37] > log(10.0) && of[37] < log(2.0 * PIXELS));
+    assert_near(f[344 - 4], 0.0, 0.0);
     basin_detector_destroy(detector);
     basin_energy_destroy(energy);
 }
@@ -334,7 +401,8 @@ static void test_refused(void **state) {
     bench *at = *state;
     basin_detector *detector;
     basin_detector_options options;
-    static const char *const without[] = {"levels", "confidence", "disagreement", "nothing"};
+    static const char *const without[] = {"levels", "combined", "confidence", "disagreement",
+                                          "nothing"};
     for (size_t i = 0; i < BASIN_COUNT(without); i++) {
         basin_detector_options_init(&options);
         options.score = without[i];
@@ -358,11 +426,11 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),      cmocka_unit_test(test_descent),
-        cmocka_unit_test(test_typicality), cmocka_unit_test(test_ensemble),
-        cmocka_unit_test(test_levels),     cmocka_unit_test(test_false_alarms),
-        cmocka_unit_test(test_file),       cmocka_unit_test(test_heat),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plain),        cmocka_unit_test(test_descent),
+        cmocka_unit_test(test_typicality),   cmocka_unit_test(test_ensemble),
+        cmocka_unit_test(test_levels),       cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_false_alarms), cmocka_unit_test(test_file),
+        cmocka_unit_test(test_heat),         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define BLOCK BASIN__DETECTOR_BLOCK
-#define FLOOR 1e-3 /* added to the standardised variances: numbers that say nearly the same */
+#define FLOOR 1e-2 /* added to the standardised variances: numbers that say nearly the same */
 
 void basin_detector_options_init(basin_detector_options *options) {
     *options = (basin_detector_options){
@@ -96,13 +96,6 @@ static basin_status set_levels(basin_detector *detector) {
     return BASIN_OK;
 }
 
-static int part_count(unsigned parts) {
-    int count = 0;
-    for (; parts != 0; parts &= parts - 1)
-        count++;
-    return count;
-}
-
 /** Room for a block. Zeroed memory, so what a score does not use stays NULL. */
 static basin_status make_room(basin_detector *detector) {
     basin_context *context = detector->context;
@@ -113,7 +106,7 @@ static basin_status make_room(basin_detector *detector) {
     for (int i = 0; i < detector->model_count; i++)
         if ((size_t)basin_energy_logit_count(detector->energies[i]) > classes)
             classes = (size_t)basin_energy_logit_count(detector->energies[i]);
-    const bool is_sloped = (parts & (BASIN__PART_NORM | BASIN__PART_FALL)) != 0;
+    const bool is_sloped = (parts & BASIN__PARTS_OF_SLOPE) != 0;
     const bool is_walked = (parts & BASIN__PART_FALL) != 0;
     detector->levels = basin__alloc_array(context, BLOCK, sizeof(float));
     detector->gradient = basin__alloc_array(context, is_sloped ? BLOCK * size : 0, sizeof(float));
@@ -124,18 +117,23 @@ static basin_status make_room(basin_detector *detector) {
     detector->features = basin__alloc_array(context, BLOCK * features, sizeof(double));
     detector->standardised = basin__alloc_array(context, features, sizeof(double));
     detector->mean = basin__alloc_array(context, features, sizeof(double));
+    detector->is_cell = basin__alloc_array(context, features, sizeof(bool));
     detector->whiten = basin__alloc_array(context, features * features, sizeof(double));
-    if (detector->def->combination == BASIN__COMBINE_NEAREST) {
-        detector->references =
-            basin__alloc_array(context, BASIN__DETECTOR_REFERENCES * features, sizeof(double));
-        if (!detector->references)
-            return BASIN_ERROR_MEMORY;
-    }
     return detector->levels && detector->gradient && detector->walk && detector->energy &&
                    detector->next && detector->logits && detector->features &&
-                   detector->standardised && detector->mean && detector->whiten
+                   detector->standardised && detector->mean && detector->whiten && detector->is_cell
                ? BASIN_OK
                : BASIN_ERROR_MEMORY;
+}
+
+static void mark_cells(basin_detector *detector) {
+    const int numbers = detector->number_count;
+    const int cells = basin__outlier_cell_count(detector->def->parts, detector->energies[0]->shape);
+    const int rows = detector->model_count * detector->level_count;
+    detector->cell_feature_count = rows * cells;
+    for (int row = 0; row < rows; row++)
+        for (int i = numbers - cells; i < numbers; i++)
+            detector->is_cell[row * numbers + i] = true;
 }
 
 static basin_status make(basin_detector *detector, basin_energy *const *energies, int count) {
@@ -152,8 +150,9 @@ static basin_status make(basin_detector *detector, basin_energy *const *energies
     detector->standard =
         def->standard == BASIN__STANDARD_NONE && count > 1 ? BASIN__STANDARD_SCALE : def->standard;
     detector->level_count = def->is_over_levels ? detector->options.level_count : 1;
-    detector->part_count = part_count(def->parts);
-    detector->feature_count = count * detector->level_count * detector->part_count;
+    detector->number_count = basin__outlier_number_count(def->parts, energies[0]->shape);
+    detector->feature_count = count * detector->level_count * detector->number_count +
+                              basin__outlier_plain_count(def->parts);
     detector->level_values =
         basin__alloc_array(context, (size_t)detector->level_count, sizeof(double));
     if (!detector->level_values)
@@ -161,7 +160,9 @@ static basin_status make(basin_detector *detector, basin_energy *const *energies
     detector->level_values[0] = detector->options.noise_level;
     if (def->is_over_levels)
         BASIN_TRY(set_levels(detector));
-    return make_room(detector);
+    BASIN_TRY(make_room(detector));
+    mark_cells(detector);
+    return BASIN_OK;
 }
 
 basin_status basin_detector_create(basin_context *context, basin_energy *const *energies, int count,
@@ -191,11 +192,11 @@ basin_status basin_detector_create(basin_context *context, basin_energy *const *
 void basin_detector_destroy(basin_detector *detector) {
     if (!detector)
         return;
-    void *const owned[] = {detector->energies,   detector->level_values, detector->levels,
-                           detector->gradient,   detector->walk,         detector->energy,
-                           detector->next,       detector->logits,       detector->features,
-                           detector->mean,       detector->whiten,       detector->fitted_on,
-                           detector->references, detector->standardised};
+    void *const owned[] = {detector->energies,     detector->level_values, detector->levels,
+                           detector->gradient,     detector->walk,         detector->energy,
+                           detector->next,         detector->logits,       detector->features,
+                           detector->mean,         detector->whiten,       detector->fitted_on,
+                           detector->standardised, detector->is_cell};
     for (size_t i = 0; i < BASIN_COUNT(owned); i++)
         basin__free(detector->context, owned[i]);
     basin__free(detector->context, detector);
@@ -214,25 +215,13 @@ static void transform(const basin_detector *detector, const double *features, do
     }
 }
 
-/** Square of the distance to the nearest reference but a few. */
-static double nearest(const basin_detector *detector, const double *at) {
-    const int count = detector->feature_count;
-    double least[BASIN__DETECTOR_NEAREST]; /* ascending */
-    for (int k = 0; k < BASIN__DETECTOR_NEAREST; k++)
-        least[k] = HUGE_VAL;
-    for (int r = 0; r < detector->reference_count; r++) {
-        const double *reference = detector->references + (size_t)r * (size_t)count;
-        double square = 0.0;
-        for (int i = 0; i < count; i++)
-            square += (at[i] - reference[i]) * (at[i] - reference[i]);
-        int k = BASIN__DETECTOR_NEAREST;
-        for (; k > 0 && square < least[k - 1]; k--)
-            if (k < BASIN__DETECTOR_NEAREST)
-                least[k] = least[k - 1];
-        if (k < BASIN__DETECTOR_NEAREST)
-            least[k] = square;
-    }
-    return least[BASIN__DETECTOR_NEAREST - 1];
+/** Cells and all else have half a say each, however many numbers they are. */
+static double distance_in_two(const basin_detector *detector, const double *z) {
+    const int cells = detector->cell_feature_count, others = detector->feature_count - cells;
+    double square[2] = {0.0, 0.0};
+    for (int i = 0; i < detector->feature_count; i++)
+        square[detector->is_cell[i]] += z[i] * z[i];
+    return sqrt(0.5 * (square[false] / others + square[true] / cells));
 }
 
 /** The score of one example from its numbers: standardised, then combined. */
@@ -251,9 +240,8 @@ static double combine(const basin_detector *detector, const double *features) {
     case BASIN__COMBINE_MEAN:
         return mean;
     case BASIN__COMBINE_DISTANCE:
-        return sqrt(square / count);
-    case BASIN__COMBINE_NEAREST:
-        return isfinite(square) ? sqrt(nearest(detector, z) / count) : square;
+        return detector->cell_feature_count > 0 ? distance_in_two(detector, z)
+                                                : sqrt(square / count);
     case BASIN__COMBINE_SPREAD:
         return sqrt(fmax(square / count - mean * mean, 0.0));
     }
@@ -318,9 +306,6 @@ static basin_status measure(basin_detector *detector, const stride *of, double *
         BASIN_TRY(basin__outlier_features(detector, n, of->x, detector->features));
         for (int64_t i = 0; i < n; i++) {
             double *features = detector->features + i * count;
-            if (detector->references && seen < BASIN__DETECTOR_REFERENCES)
-                memcpy(detector->references + seen * count, features,
-                       (size_t)count * sizeof(double));
             seen++;
             for (int j = 0; j < count; j++) { /* Welford (1962): features become deviations */
                 features[j] -= mean[j];
@@ -335,10 +320,6 @@ static basin_status measure(basin_detector *detector, const stride *of, double *
     }
     for (int j = 0; j < count * count; j++)
         covariance[j] /= (double)(seen - 1);
-    detector->reference_count =
-        detector->references
-            ? (int)(seen < BASIN__DETECTOR_REFERENCES ? seen : BASIN__DETECTOR_REFERENCES)
-            : 0;
     return BASIN_OK;
 }
 
@@ -363,6 +344,8 @@ static basin_status whiten(basin_detector *detector, const double *covariance) {
                 matrix[at] = j == k ? 1.0 : 0.0;
             else if (j == k)
                 matrix[at] += FLOOR;
+            else if (detector->is_cell[j] != detector->is_cell[k])
+                matrix[at] = 0.0; /* two distances, one of each kind */
         }
     int info = LAPACKE_dpotrf_work(LAPACK_ROW_MAJOR, 'L', count, matrix, count);
     if (info == 0)
@@ -393,11 +376,6 @@ static basin_status standardise(basin_detector *detector, const stride *of) {
     basin_status status = covariance ? measure(detector, of, covariance) : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
         status = whiten(detector, covariance);
-    for (int r = 0; status == BASIN_OK && r < detector->reference_count; r++) {
-        double *reference = detector->references + (size_t)r * count;
-        transform(detector, reference, detector->standardised);
-        memcpy(reference, detector->standardised, count * sizeof(double));
-    }
     basin__free(detector->context, covariance);
     return status;
 }

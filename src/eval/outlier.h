@@ -15,13 +15,20 @@ enum {
     BASIN__PART_NORM = 2,       /* ‖∇E(x)‖ */
     BASIN__PART_FALL = 4,       /* E(x) − E(x'), x' what descent from x reaches */
     BASIN__PART_CONFIDENCE = 8, /* −max_y p(y | x) */
+    BASIN__PART_CURVE = 16,     /* asinh E(x) and log ‖∇E(x)‖ */
+    BASIN__PART_CELLS = 32,     /* means of ∇E(x) over the cells of a grid, of each channel */
+    BASIN__PART_PLAIN = 64,     /* mean, non-zero count, total variation, log compressed size: once
+                                   an example, whatever the models */
 };
+
+/** The parts that take a gradient. */
+#define BASIN__PARTS_OF_SLOPE                                                                      \
+    (BASIN__PART_NORM | BASIN__PART_FALL | BASIN__PART_CURVE | BASIN__PART_CELLS)
 
 /** How an example's numbers become its score. */
 typedef enum basin__combination {
     BASIN__COMBINE_MEAN,     /* their mean */
-    BASIN__COMBINE_DISTANCE, /* root mean square */
-    BASIN__COMBINE_NEAREST,  /* distance to the 5th nearest inside example, over the root of F */
+    BASIN__COMBINE_DISTANCE, /* root mean square; of cells and of all else, where there are cells */
     BASIN__COMBINE_SPREAD,   /* standard deviation */
 } basin__combination;
 
@@ -49,19 +56,20 @@ const basin__outlier_def *basin__outlier_find(const char *name);
 const char *basin__outlier_obstacle(const basin__outlier_def *def, basin_energy *const *energies,
                                     int count);
 
-#define BASIN__DETECTOR_NEAREST 5       /* which neighbour */
-#define BASIN__DETECTOR_REFERENCES 2000 /* inside examples that are kept as neighbours, at most */
-#define BASIN__DETECTOR_BLOCK 512       /* examples whose numbers are made at once */
+#define BASIN__OUTLIER_GRID 4     /* cells along each side, of an image at least as large */
+#define BASIN__DETECTOR_BLOCK 512 /* examples whose numbers are made at once */
 
 struct basin_detector {
     basin_context *context;
     const basin__outlier_def *def;
-    basin_detector_options options;           /* `score` is def's name; level ends are resolved */
-    basin_energy **energies;                  /* [model_count], borrowed */
-    int model_count, level_count, part_count; /* level_count 1: not over levels */
-    int feature_count;                        /* models × levels × parts */
-    basin__standard standard;                 /* def's; of several models at least SCALE */
-    double *level_values;                     /* [level_count]; 0: an energy's own */
+    basin_detector_options options;             /* `score` is def's name; level ends are resolved */
+    basin_energy **energies;                    /* [model_count], borrowed */
+    int model_count, level_count, number_count; /* of one model at one level: number_count */
+    int feature_count;        /* models × levels × numbers, and what an example has once */
+    bool *is_cell;            /* [F]: a mean over a cell */
+    int cell_feature_count;   /* how many of them are */
+    basin__standard standard; /* def's; of several models at least SCALE */
+    double *level_values;     /* [level_count]; 0: an energy's own */
     /* What it works in, for a block of examples. */
     float *levels;         /* [BLOCK], all equal */
     float *gradient;       /* [BLOCK, size] */
@@ -73,13 +81,17 @@ struct basin_detector {
     /* What was fitted. */
     bool is_standardised, has_threshold;
     double *mean, *whiten; /* [F], [F, F] lower triangle: L⁻¹, or 1/std on its diagonal */
-    double *references;    /* [reference_count, F], standardised; of NEAREST alone */
-    int reference_count;
     double threshold, false_alarm_rate;
     int64_t fitted_count; /* examples of both halves */
     char *fitted_on;      /* name of the data */
 };
 
+/** How many numbers the parts of one model at one level are, of examples of that shape. */
+int basin__outlier_number_count(unsigned parts, basin_shape shape);
+/** How many of these, the last ones, are those of cells. */
+int basin__outlier_cell_count(unsigned parts, basin_shape shape);
+/** How many more an example has, after those of all models. */
+int basin__outlier_plain_count(unsigned parts);
 /** The numbers of n ≤ BASIN__DETECTOR_BLOCK examples → features [n, feature_count]. */
 basin_status basin__outlier_features(basin_detector *detector, int64_t n, const float *x,
                                      double *features);

@@ -2,12 +2,11 @@
 /*
  * A fitted detector as a JSON file:
  *
- *   format "basin-detector", version 1
+ *   format "basin-detector", version 2
  *   score, noise_level, level_count, level_low, level_high, descent_steps   the options
  *   models [SHA-256 of each energy's parameters]
  *   fitted_on, fitted_count, false_alarm_rate, threshold
  *   mean [F], whiten [F][1 … F]                             of scores that are standardised
- *   references [n][F]                                       of those by nearest inside examples
  */
 #include "eval/outlier.h"
 #include "io/config.h"
@@ -16,7 +15,7 @@
 #include <string.h>
 
 #define FORMAT "basin-detector"
-#define VERSION 1
+#define VERSION 2
 
 /* ---- which energies ---- */
 
@@ -62,15 +61,6 @@ static json_t *numbers(const double *from, int count) {
     return list;
 }
 
-static json_t *list_references(const basin_detector *detector) {
-    const int count = detector->feature_count;
-    json_t *rows = json_array();
-    for (int r = 0; r < detector->reference_count; r++)
-        json_array_append_new(rows,
-                              numbers(detector->references + (size_t)r * (size_t)count, count));
-    return rows;
-}
-
 static json_t *describe(const basin_detector *detector) {
     const basin_detector_options *options = &detector->options;
     const int count = detector->feature_count;
@@ -96,8 +86,6 @@ static json_t *describe(const basin_detector *detector) {
         json_object_set(file, "whiten", rows);
     }
     json_decref(rows);
-    if (detector->references)
-        json_object_set_new(file, "references", list_references(detector));
     if (is_whole)
         return file;
     json_decref(file);
@@ -190,19 +178,6 @@ static basin_status check_models(const basin_detector *detector, const char *pat
     return BASIN_OK;
 }
 
-static bool read_references(basin_detector *detector, const json_t *rows) {
-    const int count = detector->feature_count;
-    const size_t size = json_array_size(rows);
-    if (!detector->references)
-        return true;
-    bool is_whole = size > 0 && size <= BASIN__DETECTOR_REFERENCES;
-    for (size_t r = 0; r < size && is_whole; r++)
-        is_whole =
-            read_numbers(json_array_get(rows, r), count, detector->references + r * (size_t)count);
-    detector->reference_count = (int)size;
-    return is_whole;
-}
-
 static basin_status read_fit(basin_detector *detector, const char *path, const json_t *file) {
     basin_context *context = detector->context;
     const int count = detector->feature_count;
@@ -226,9 +201,8 @@ static basin_status read_fit(basin_detector *detector, const char *path, const j
     for (int i = 0; i < count && is_whole; i++)
         is_whole = read_numbers(json_array_get(rows, (size_t)i), i + 1,
                                 detector->whiten + (size_t)i * (size_t)count);
-    is_whole = is_whole && read_references(detector, json_object_get(file, "references"));
     return is_whole ? BASIN_OK
-                    : broken(context, path, "mean', 'whiten' or 'references",
+                    : broken(context, path, "mean' or 'whiten",
                              "as long as the score's numbers, all of them finite");
 }
 
