@@ -99,5 +99,7 @@ expect 1 differ cmp 1.png none.png
 expect 2 "walks are drawn in the plane" basin sample --model images --n 2 --out x.npy --walks x.png
 expect 2 "is no X.png" walks x.npy --walks x.jpg
 expect 1 "no/x.png" walks x.npy --walks no/x.png
-expect 2 "has no n-steps" basin sample --model levels --sampler ode --n 2 --out x.npy --walks x.png
+expect 2 "cannot be watched" basin sample --model levels --sampler ode --method rk45 --n 2 \
+    --out x.npy --walks x.png
+check "walks down noise levels" basin sample --model levels --sampler ode --n 2 --out x.npy --walks x.png
 finish

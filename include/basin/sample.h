@@ -33,10 +33,18 @@ typedef struct basin_sample_options {
         guidance each counts twice; a chain with steps of its own counts up to its end. */
     double *evaluations;
     /** Called at the start (step 0) and after each step with where the chains are, x [n, height,
-        width, channels], borrowed; a status other than BASIN_OK ends the run and is its own. Of
-        samplers that have the option n-steps; NULL: not called. The samples are the same bits. */
+        width, channels], borrowed; a status other than BASIN_OK ends the run and is its own. A
+        step is one of n-steps or level-steps, else all that is done at a noise level; the last is
+        the end of a walk down the levels. Of all samplers but ode's rk45; NULL: not called. The
+        samples are the same bits. */
     basin_status (*visit)(void *user, int64_t step, int64_t n, const float *x);
     void *visit_user;
+    int64_t visit_count; /**< so many visits, evenly over the steps, first and last included; 0, or
+                              more than there are steps: one a step */
+    /** Visits see what chains are thought to be without their noise, D(x, σ) = x − σ² ∇ₓE(x, σ),
+        for one evaluation each that is not counted; of samplers over noise levels. The last visit
+        sees the samples. */
+    bool visit_estimates;
 } basin_sample_options;
 
 BASIN_API void basin_sample_options_init(basin_sample_options *options);
@@ -48,8 +56,8 @@ BASIN_API void basin_sample_options_init(basin_sample_options *options);
  * @param options      borrowed; NULL: the defaults
  * @param x            [n, height, width, channels] f32: start points in, samples out; the caller's
  * @param temperature  the chains' temperature, out; may be NULL
- * @return BASIN_OK; BASIN_ERROR_CONFIG (an option is unknown or out of range, or a visit is asked
- * for of a sampler that has no n-steps; x unchanged); BASIN_ERROR_ARGUMENT (the energy takes no
+ * @return BASIN_OK; BASIN_ERROR_CONFIG (an option is unknown or out of range, or the sampler
+ * cannot be watched so; x unchanged); BASIN_ERROR_ARGUMENT (the energy takes no
  * class or noise level, or has no such class; x unchanged); BASIN_ERROR_DIVERGED (a gradient became
  * non-finite; x holds what was reached); BASIN_ERROR_MEMORY
  */

@@ -36,7 +36,8 @@ static void annealed_run(const void *values, const basin__cpu_kernels *kernels,
     const annealed_options *options = values;
     const basin__levels *levels = &options->levels;
     const int64_t steps = levels->count * options->level_steps;
-    for (int64_t step = 0; step < steps; step++) {
+    const int64_t end = basin__stage_end(tile, steps + 1);
+    for (int64_t step = tile->stages.first; step < end && step < steps; step++) {
         const double sigma = basin__level(levels, step / options->level_steps);
         const double alpha = options->step_size * sigma * sigma;
         if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, sigma))
@@ -45,12 +46,27 @@ static void annealed_run(const void *values, const basin__cpu_kernels *kernels,
         basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, step, tile->noise);
         kernels->axpy(tile->x, (float)sqrt(alpha), tile->noise, tile->n * tile->size);
     }
-    basin__level_end(levels, kernels, energy, tile, options->is_noisy);
+    if (end > steps)
+        basin__level_end(levels, kernels, energy, tile, options->is_noisy);
 }
 
 static int64_t annealed_steps(const void *values) {
     const annealed_options *options = values;
     return options->levels.count * options->level_steps + !options->is_noisy;
+}
+
+/** Steps, and the end. */
+static int64_t annealed_stage_count(const void *values) {
+    const annealed_options *options = values;
+    return options->levels.count * options->level_steps + 1;
+}
+
+/** Chains are at the level of the step before; at last they are samples. */
+static double annealed_stage_level(const void *values, int64_t i) {
+    const annealed_options *options = values;
+    if (i >= annealed_stage_count(values))
+        return 0;
+    return basin__level(&options->levels, i > 0 ? (i - 1) / options->level_steps : 0);
 }
 
 const basin__sampler_def basin__sampler_annealed_langevin = {
@@ -64,6 +80,8 @@ const basin__sampler_def basin__sampler_annealed_langevin = {
     .run = annealed_run,
     .temperature = basin__levels_temperature,
     .steps = annealed_steps,
+    .stage_count = annealed_stage_count,
+    .stage_level = annealed_stage_level,
     .start = basin__levels_start,
     .fit = basin__levels_fit,
     .set_noise_levels = basin__levels_set,

@@ -74,6 +74,7 @@ static void run_tile(void *user, int64_t index, int worker) {
         .first_draw = all->run->first_draw,
         .attempt = all->run->attempt,
         .worker = worker,
+        .stages = all->run->stages,
         .tail = tail_from(all->run, first, all->size),
         .anchors = anchors_from(all->run, first, all->size),
     };
@@ -153,6 +154,8 @@ static void count_up(basin__chain_run *run, const chains *all) {
         accepted += all->outcomes[i].accepted;
     }
     run->evaluations = (double)evaluations / (double)all->n;
+    run->proposed = proposed;
+    run->accepted = accepted;
     if (proposed > 0)
         run->acceptance = (double)accepted / (double)proposed;
 }
@@ -166,6 +169,7 @@ basin_status basin__chains_run(basin__chain_run *run, int64_t n, float *x) {
     basin_context *context = run->energy->context;
     run->gradient_norm = 0;
     run->acceptance = (double)NAN;
+    run->proposed = run->accepted = 0;
     run->evaluations = 0;
     if (n < 1)
         return BASIN_OK;

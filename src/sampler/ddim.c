@@ -39,7 +39,8 @@ static void ddim_run(const void *values, const basin__cpu_kernels *kernels, basi
     const ddim_options *options = values;
     const basin__levels *levels = &options->levels;
     const int64_t last = levels->count - 1, count = tile->n * tile->size;
-    for (int64_t i = 0; i < last; i++) {
+    const int64_t end = basin__stage_end(tile, levels->count);
+    for (int64_t i = tile->stages.first; i < end && i < last; i++) {
         const double from = basin__level(levels, i), to = basin__level(levels, i + 1);
         const double tau = options->eta * to * sqrt(1 - to * to / (from * from));
         if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, from))
@@ -51,7 +52,8 @@ static void ddim_run(const void *values, const basin__cpu_kernels *kernels, basi
         basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, i, tile->noise);
         kernels->axpy(tile->x, (float)tau, tile->noise, count);
     }
-    basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
+    if (end > last)
+        basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
 }
 
 static int64_t ddim_steps(const void *values) {
@@ -69,6 +71,8 @@ const basin__sampler_def basin__sampler_ddim = {
     .run = ddim_run,
     .temperature = basin__levels_temperature,
     .steps = ddim_steps,
+    .stage_count = basin__levels_stage_count,
+    .stage_level = basin__levels_stage_level,
     .start = basin__levels_start,
     .fit = basin__levels_fit,
     .set_noise_levels = basin__levels_set,

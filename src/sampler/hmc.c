@@ -35,12 +35,18 @@ static void hmc_run(const void *values, const basin__cpu_kernels *kernels, basin
     const basin__metropolis walk = {.step = options->step_size,
                                     .temperature = options->temperature,
                                     .leapfrog_steps = options->leapfrog_steps};
-    basin__metropolis_walk(&walk, kernels, energy, tile, 0, options->n_steps);
+    const int64_t first = tile->stages.first;
+    basin__metropolis_walk(&walk, kernels, energy, tile, first,
+                           basin__stage_end(tile, options->n_steps) - first);
 }
 
 static basin_temperature hmc_temperature(const void *values) {
     return (basin_temperature){.value = ((const hmc_options *)values)->temperature,
                                .is_exact = true};
+}
+
+static int64_t hmc_stage_count(const void *values) {
+    return ((const hmc_options *)values)->n_steps;
 }
 
 static int64_t hmc_steps(const void *values) {
@@ -59,4 +65,5 @@ const basin__sampler_def basin__sampler_hmc = {
     .run = hmc_run,
     .temperature = hmc_temperature,
     .steps = hmc_steps,
+    .stage_count = hmc_stage_count,
 };

@@ -204,7 +204,8 @@ static void descend_all(const langevin_options *options, const basin__cpu_kernel
 static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
                          basin_energy *energy, basin__chain_tile *tile) {
     const langevin_options *options = values;
-    for (int64_t step = 0; step < options->n_steps && !tile->is_diverged; step++) {
+    const int64_t end = basin__stage_end(tile, options->n_steps);
+    for (int64_t step = tile->stages.first; step < end && !tile->is_diverged; step++) {
         keep_place(options, tile, step);
         if (options->noise_before) {
             add_noise(options, kernels, tile, step);
@@ -236,4 +237,5 @@ const basin__sampler_def basin__sampler_langevin = {
     .step = langevin_step,
     .temperature = langevin_temperature,
     .steps = langevin_steps,
+    .stage_count = langevin_steps,
 };

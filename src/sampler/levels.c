@@ -106,6 +106,14 @@ basin_temperature basin__levels_temperature(const void *options) {
                                .is_exact = !is_guided(levels) && levels->box == BOX_NONE};
 }
 
+int64_t basin__levels_stage_count(const void *options) {
+    return ((const basin__levels *)options)->count;
+}
+
+double basin__levels_stage_level(const void *options, int64_t i) {
+    return basin__level(options, i);
+}
+
 void basin__levels_set(basin__option_group *group, double low, double high) {
     basin__sampler_set_unless_given(group, "sigma-min", low);
     basin__sampler_set_unless_given(group, "sigma-max", high);

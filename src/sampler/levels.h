@@ -71,6 +71,10 @@ basin_status basin__levels_check(basin_context *context, void *options);
 basin__chain_start basin__levels_start(const void *options);
 /** temperature: T = 1; nominal under guidance, and where samples are clamped. */
 basin_temperature basin__levels_temperature(const void *options);
+/** stage_count: levels, the last of which is the end. */
+int64_t basin__levels_stage_count(const void *options);
+/** stage_level: stage i goes on from level i. */
+double basin__levels_stage_level(const void *options, int64_t i);
 /** set_noise_levels */
 void basin__levels_set(basin__option_group *group, double low, double high);
 /** fit: guidance is towards a class. */

@@ -33,12 +33,18 @@ static void mala_run(const void *values, const basin__cpu_kernels *kernels, basi
     const basin__metropolis walk = {.step = sqrt(2 * options->step_size * options->temperature),
                                     .temperature = options->temperature,
                                     .leapfrog_steps = 1};
-    basin__metropolis_walk(&walk, kernels, energy, tile, 0, options->n_steps);
+    const int64_t first = tile->stages.first;
+    basin__metropolis_walk(&walk, kernels, energy, tile, first,
+                           basin__stage_end(tile, options->n_steps) - first);
 }
 
 static basin_temperature mala_temperature(const void *values) {
     return (basin_temperature){.value = ((const mala_options *)values)->temperature,
                                .is_exact = true};
+}
+
+static int64_t mala_stage_count(const void *values) {
+    return ((const mala_options *)values)->n_steps;
 }
 
 static int64_t mala_steps(const void *values) {
@@ -56,4 +62,5 @@ const basin__sampler_def basin__sampler_mala = {
     .run = mala_run,
     .temperature = mala_temperature,
     .steps = mala_steps,
+    .stage_count = mala_stage_count,
 };

@@ -103,11 +103,14 @@ static bool step(const ode_options *options, const basin__cpu_kernels *kernels,
 static void walk_levels(const ode_options *options, const basin__cpu_kernels *kernels,
                         basin_energy *energy, basin__chain_tile *tile) {
     const int64_t last = options->levels.count - 1;
-    for (int64_t i = 0; i < last; i++) {
+    const int64_t end = basin__stage_end(tile, options->levels.count);
+    for (int64_t i = tile->stages.first; i < end && i < last; i++) {
         const double from = churn(options, kernels, tile, i);
         if (!step(options, kernels, energy, tile, from, basin__level(&options->levels, i + 1)))
             return;
     }
+    if (end <= last)
+        return;
     const double sigma = churn(options, kernels, tile, last);
     basin__level_denoise(&options->levels, kernels, energy, tile, sigma);
 }
@@ -196,6 +199,12 @@ static int64_t ode_steps(const void *values) {
                                      : options->evaluations_max;
 }
 
+/** Chains of rk45 are never all at one level between the ends. */
+static int64_t ode_stage_count(const void *values) {
+    const ode_options *options = values;
+    return options->method == RK45 ? -1 : options->levels.count;
+}
+
 const basin__sampler_def basin__sampler_ode = {
     .name = "ode",
     .help = "the probability-flow ODE dx/dsigma = sigma dE/dx, by Euler, Heun (EDM) or rk45",
@@ -209,6 +218,8 @@ const basin__sampler_def basin__sampler_ode = {
     .run = ode_run,
     .temperature = basin__levels_temperature,
     .steps = ode_steps,
+    .stage_count = ode_stage_count,
+    .stage_level = basin__levels_stage_level,
     .start = basin__levels_start,
     .fit = basin__levels_fit,
     .set_noise_levels = basin__levels_set,

@@ -106,12 +106,14 @@ static void pc_run(const void *values, const basin__cpu_kernels *kernels, basin_
                    basin__chain_tile *tile) {
     const pc_options *options = values;
     const int64_t last = options->levels.count - 1;
-    for (int64_t i = 0; i < last; i++)
+    const int64_t end = basin__stage_end(tile, options->levels.count);
+    for (int64_t i = tile->stages.first; i < end && i < last; i++)
         if (!predict(options, kernels, energy, tile, i) ||
             !correct_all(options, kernels, energy, tile, i))
             return;
-    basin__level_denoise(&options->levels, kernels, energy, tile,
-                         basin__level(&options->levels, last));
+    if (end > last)
+        basin__level_denoise(&options->levels, kernels, energy, tile,
+                             basin__level(&options->levels, last));
 }
 
 /** Of a level: the predictor's evaluation, the corrector's, and one where that begins. */
@@ -138,6 +140,8 @@ const basin__sampler_def basin__sampler_predictor_corrector = {
     .run = pc_run,
     .temperature = basin__levels_temperature,
     .steps = pc_steps,
+    .stage_count = basin__levels_stage_count,
+    .stage_level = basin__levels_stage_level,
     .start = basin__levels_start,
     .fit = basin__levels_fit,
     .set_noise_levels = basin__levels_set,

@@ -118,7 +118,8 @@ static void walk_down(const recovery_options *options, const basin__cpu_kernels 
                       basin_energy *energy, basin__chain_tile *tile) {
     const basin__levels *levels = &options->levels;
     float *anchor = tile->scratch;
-    for (int64_t level = 1; level < levels->count; level++) {
+    const int64_t end = basin__stage_end(tile, levels->count);
+    for (int64_t level = tile->stages.first + 1; level <= end && level < levels->count; level++) {
         memcpy(anchor, tile->x, (size_t)(tile->n * tile->size) * sizeof(float));
         for (int i = 0; i < tile->n; i++) {
             tile->noise_levels[i] = (float)basin__level(levels, level);
@@ -128,7 +129,8 @@ static void walk_down(const recovery_options *options, const basin__cpu_kernels 
                         (level - 1) * options->level_steps))
             return;
     }
-    basin__level_end(levels, kernels, energy, tile, options->is_noisy);
+    if (end == levels->count)
+        basin__level_end(levels, kernels, energy, tile, options->is_noisy);
 }
 
 static void recovery_run(const void *values, const basin__cpu_kernels *kernels,
@@ -161,6 +163,8 @@ const basin__sampler_def basin__sampler_recovery_langevin = {
     .run = recovery_run,
     .temperature = basin__levels_temperature,
     .steps = recovery_steps,
+    .stage_count = basin__levels_stage_count,
+    .stage_level = basin__levels_stage_level,
     .anchored_steps = recovery_anchored_steps,
     .start = basin__levels_start,
     .fit = basin__levels_fit,

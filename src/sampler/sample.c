@@ -4,6 +4,7 @@
  * the caller's settings.
  */
 #include "sampler/sampler.h"
+#include "sampler/visit.h"
 #include <basin/sample.h>
 #include <math.h>
 #include <string.h>
@@ -176,52 +177,16 @@ static basin_status set_noise_level(basin_energy *energy, const basin__sampler_d
     return walk_at(energy, noise_level);
 }
 
-/** The option that says how many steps a run has; BASIN_ERROR_CONFIG where there is none. */
-static basin_status find_step_count(basin_context *context, basin__option_group *group,
-                                    int64_t **out) {
-    const basin__option *option = basin__option_find(group, 1, "n-steps", NULL);
-    if (option == NULL)
-        return basin__fail(context, BASIN_ERROR_CONFIG,
-                           "sampler %s has no n-steps, so its chains cannot be watched step by "
-                           "step: take langevin, mala or hmc",
-                           group->title);
-    *out = (int64_t *)(void *)((char *)group->values + option->offset);
-    return BASIN_OK;
-}
-
-/** Run as many steps as the option says one by one, with the noise that they have in one run. */
-static basin_status run_visited(const basin_sample_options *options, int64_t *step_count,
-                                basin__chain_run *run, int64_t n, float *x) {
-    const int64_t total = *step_count;
-    double evaluations = 0, acceptance = 0;
-    basin_status status = options->visit(options->visit_user, 0, n, x);
-    *step_count = 1;
-    for (int64_t step = 0; step < total && status == BASIN_OK; step++) {
-        run->first_draw = (uint64_t)step;
-        status = basin__chains_run(run, n, x);
-        evaluations += run->evaluations;
-        acceptance += run->acceptance;
-        if (status == BASIN_OK)
-            status = options->visit(options->visit_user, step + 1, n, x);
-    }
-    *step_count = total;
-    run->evaluations = evaluations;
-    run->acceptance = total > 0 ? acceptance / (double)total : (double)NAN;
-    return status;
-}
-
 static basin_status run_chains(basin_energy *energy, const basin_sample_options *options,
-                               basin__option_group *group, basin__chain_run *run, int64_t n,
-                               float *x) {
+                               basin__chain_run *run, int64_t n, float *x) {
     const double noise_level = energy->noise_level;
     float *labels;
     BASIN_TRY(make_labels(energy, options, n, &labels));
     run->labels = labels;
     basin_status status = basin__sampler_takes(run->sampler, run->options, energy,
                                                labels != NULL || has_class(energy));
-    int64_t *step_count = NULL;
     if (status == BASIN_OK && options->visit != NULL) /* before x is touched */
-        status = find_step_count(energy->context, group, &step_count);
+        status = basin__visit_check(options, run);
     if (status == BASIN_OK)
         status = set_noise_level(energy, run->sampler, options->noise_level);
     if (status == BASIN_OK) {
@@ -229,7 +194,7 @@ static basin_status run_chains(basin_energy *energy, const basin_sample_options 
             basin__chains_begin(run, basin__energy_noted_number(energy, "range_low", 0),
                                 basin__energy_noted_number(energy, "range_high", 1),
                                 basin__energy_is_image(energy), n, x);
-        status = options->visit != NULL ? run_visited(options, step_count, run, n, x)
+        status = options->visit != NULL ? basin__visit_run(options, run, n, x)
                                         : basin__chains_run(run, n, x);
         basin_status restored = walk_at(energy, noise_level);
         status = status == BASIN_OK ? restored : status;
@@ -256,7 +221,7 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
                                 .energy = energy,
                                 .seed = options.seed,
                                 .acceptance = (double)NAN};
-        status = run_chains(energy, &options, &group, &run, n, x);
+        status = run_chains(energy, &options, &run, n, x);
         if (options.acceptance != NULL)
             *options.acceptance = run.acceptance;
         if (options.evaluations != NULL)

@@ -32,6 +32,11 @@ typedef struct basin__chain_anchors {
     const float *stds;         /* [n] */
 } basin__chain_anchors;
 
+/** Which stages of a run are run: first to end − 1; end 0: all. */
+typedef struct basin__stages {
+    int64_t first, end;
+} basin__stages;
+
 typedef struct basin__chain_tile basin__chain_tile;
 
 /**
@@ -63,6 +68,7 @@ struct basin__chain_tile {
     uint64_t first_draw; /* draw index of step 0: update × steps + step, from the run's start */
     uint16_t attempt;    /* a roll-back is a new attempt */
     int worker;
+    basin__stages stages;         /* of samplers that have stage_count() */
     basin__chain_tail tail;       /* of the tile's chains; of samplers that have step() */
     basin__chain_anchors anchors; /* of the tile's chains; of samplers that have anchored_steps() */
     const basin__chain_term *term; /* NULL: none; see basin__level_evaluate */
@@ -109,8 +115,16 @@ typedef struct basin__sampler_def {
     /** Evaluations of the gradient in one run, at most. */
     int64_t (*steps)(const void *options);
     /**
-     * The same of chains that are bound to anchors. NULL: the sampler binds none. Options of one
-     * that does begin with basin__levels, of which anchors are drawn.
+     * Stages that a run can be cut into, which then give the same samples: steps, or all that is
+     * done at a noise level, and the end. Negative, or NULL: it cannot be cut.
+     */
+    int64_t (*stage_count)(const void *options);
+    /** σ of the chains before stage i; 0: they are samples. Options begin with basin__levels.
+     * NULL: all stages are at one level. */
+    double (*stage_level)(const void *options, int64_t i);
+    /**
+     * The same as steps() of chains that are bound to anchors. NULL: the sampler binds none.
+     * Options of one that does begin with basin__levels, of which anchors are drawn.
      */
     int64_t (*anchored_steps)(const void *options);
     /** NULL: uniform starts. */
@@ -146,6 +160,11 @@ basin_status basin__sampler_takes(const basin__sampler_def *sampler, const void 
 basin_status basin__sampler_check(basin_context *context, const basin__sampler_def *sampler,
                                   const basin__option_group *group);
 
+/** Where the tile's stages end, of a run that has so many. */
+static inline int64_t basin__stage_end(const basin__chain_tile *tile, int64_t count) {
+    return tile->stages.end > 0 ? tile->stages.end : count;
+}
+
 /** out [n, size] = standard normals, the run's `index`-th for `purpose`. */
 void basin__tile_normal(const basin__cpu_kernels *kernels, const basin__chain_tile *tile,
                         basin__purpose purpose, int64_t index, float *out);
@@ -158,12 +177,14 @@ typedef struct basin__chain_run {
     uint64_t seed, first_draw;
     uint32_t first_chain;
     uint16_t attempt;
+    basin__stages stages;         /* of samplers that have stage_count() */
     basin__chain_tail tail;       /* what is kept of the run; step_count 0: nothing */
     basin__chain_anchors anchors; /* of samplers that have anchored_steps(); x NULL: none */
     /* out */
-    double gradient_norm; /* mean over chains and steps */
-    double acceptance;    /* share of the moves proposed; NaN: none is ever rejected */
-    double evaluations;   /* of the gradient: what a chain needed, in the mean */
+    double gradient_norm;       /* mean over chains and steps, of a run of all stages */
+    double acceptance;          /* share of the moves proposed; NaN: none is ever rejected */
+    int64_t proposed, accepted; /* those moves, of all chains */
+    double evaluations;         /* of the gradient: what a chain needed, in the mean */
 } basin__chain_run;
 
 /** Evaluations of the gradient in the run, at most. */
