@@ -3,11 +3,12 @@
  * Animations, decoded again by giflib and put together as a viewer does: a frame's pixels over
  * those of the frame before, but for the transparent ones.
  */
-#include "io/gif.h"
+#include "eval/walk_picture.h"
 #include "io_support.h"
 #include <gif_lib.h>
+#include <math.h>
 
-enum { HEIGHT = 37, WIDTH = 53, FRAMES = 4 };
+enum { HEIGHT = 37, WIDTH = 53, FRAMES = 4, PIXELS_MAX = 600 * 600 };
 
 static int setup(void **state) { return io_setup(state, "frames.gif"); }
 
@@ -191,6 +192,74 @@ static void test_failing_allocations(void **state) {
     io_check_allocations(((const io_fixture *)*state)->path, write_colours);
 }
 
+/* ---- walks ---- */
+
+enum { PLACES = 21, WALKERS = 2 };
+
+/** A bowl around the middle of [−2, 2]². */
+static basin_status bowl(void *user, int64_t n, const float *x, double *energies) {
+    (void)user;
+    for (int64_t i = 0; i < n; i++)
+        energies[i] =
+            (double)x[2 * i] * (double)x[2 * i] + (double)x[2 * i + 1] * (double)x[2 * i + 1];
+    return BASIN_OK;
+}
+
+/** Two chains on level lines from left to right, the first above. */
+static void walk(float *x) {
+    for (int place = 0; place < PLACES; place++)
+        for (int chain = 0; chain < WALKERS; chain++) {
+            x[2 * (place * WALKERS + chain)] = -1.5f + 0.15f * (float)place;
+            x[2 * (place * WALKERS + chain) + 1] = chain == 0 ? 1.0f : -1.0f;
+        }
+}
+
+/** The pixel at a point of the plane. */
+static const unsigned char *pixel_at(const unsigned char *rgb, double x, double y) {
+    const int column = (int)floor((x + 2) / 4 * 600), row = (int)floor((2 - y) / 4 * 600);
+    return rgb + 3 * (row * 600 + column);
+}
+
+static bool is_coloured(const unsigned char *pixel) { return abs(pixel[0] - pixel[2]) > 60; }
+
+static basin_status write_walks(basin_context *context, const char *path, int64_t frames) {
+    float x[2 * PLACES * WALKERS];
+    const basin__walks walks = {.x = x, .places = PLACES, .n = WALKERS};
+    walk(x);
+    return basin__walk_animation(context, path, &walks, frames, bowl, NULL, 1, -2, 2);
+}
+
+/** Frame by frame a dot is where each chain is, and nothing is ahead of it. */
+static void check_walk(const char *path, int frames) {
+    static unsigned char rgb[3 * PIXELS_MAX];
+    GifFileType *file = open_gif(path);
+    assert_int_equal(file->ImageCount, frames);
+    assert_true(file->SWidth == 600 && file->SHeight == 600);
+    for (int k = 0; k < frames; k++) {
+        const double x = -1.5 + 0.15 * ((PLACES - 1) * k / (frames - 1));
+        lay_frame(file, k, rgb);
+        for (int chain = 0; chain < WALKERS; chain++) {
+            const double y = chain == 0 ? 1 : -1;
+            const unsigned char *dot = pixel_at(rgb, x, y), *ahead = pixel_at(rgb, x + 0.1, y);
+            assert_true(is_coloured(dot) && !is_coloured(ahead));
+            assert_true(chain == 0 ? dot[2] > dot[0] : dot[0] > dot[2]); /* blue, vermilion */
+            assert_true(k == 0 || is_coloured(pixel_at(rgb, x - 0.06, y)));
+            if (k > 11) /* the line has faded */
+                assert_true(!is_coloured(pixel_at(rgb, x - 0.15 * 11.5, y)));
+        }
+        assert_true(pixel_at(rgb, 0, 0)[0] < 130 && pixel_at(rgb, 1.9, 1.9)[0] > 240);
+    }
+    close_gif(file);
+}
+
+static void test_walks(void **state) {
+    const io_fixture *f = *state;
+    assert_int_equal(write_walks(f->context, f->path, 6), BASIN_OK);
+    check_walk(f->path, 6);
+    assert_int_equal(write_walks(f->context, f->path, 100), BASIN_OK);
+    check_walk(f->path, PLACES);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, io_teardown)
 
 int main(void) {
@@ -201,6 +270,7 @@ int main(void) {
         TEST(test_other_sizes_are_refused),
         TEST(test_unwritable),
         TEST(test_failing_allocations),
+        TEST(test_walks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

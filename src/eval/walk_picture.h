@@ -6,6 +6,7 @@
 #define BASIN_EVAL_WALK_PICTURE_H
 
 #include "eval/quadrature.h"
+#include "io/gif.h"
 
 /** Where n chains of the plane were: x [places, n, 2], borrowed. */
 typedef struct basin__walks {
@@ -21,5 +22,15 @@ typedef struct basin__walks {
 basin_status basin__walk_picture(basin_context *context, const char *path,
                                  const basin__walks *walks, basin__plane_energy *energy, void *user,
                                  double temperature, double low, double high);
+
+/**
+ * Write a GIF over the same density: `frames` of them at most, evenly over the places, the first
+ * and the last included. A ring is where a chain started, a dot where it is, and the line behind it
+ * fades in ten frames.
+ */
+basin_status basin__walk_animation(basin_context *context, const char *path,
+                                   const basin__walks *walks, int64_t frames,
+                                   basin__plane_energy *energy, void *user, double temperature,
+                                   double low, double high);
 
 #endif
