@@ -9,7 +9,7 @@
 #include "model.h"
 #include "progress.h"
 #include "train/buffer.h"
-#include "walks.h"
+#include "watch.h"
 #include <basin/sample.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -19,7 +19,8 @@ typedef struct sample_options {
     basin__model_options model;
     int64_t n, seed, columns, zoom, class_label;
     bool classes;
-    char *from, *out, *labels_out, *walks, *sampler, *data_dir;
+    char *from, *out, *labels_out, *sampler, *data_dir;
+    basin__watch_options watch;
     bool force, json;
 } sample_options;
 
@@ -47,9 +48,7 @@ static const basin__option options_table[] = {
      "Class i mod the number of classes for sample i"},
     BASIN__TEXT_ROW("labels-out", AT(labels_out),
                     "Write the class that each sample was asked for, -1: none, to this .npy file"),
-    BASIN__TEXT_ROW("walks", AT(walks),
-                    "Draw the chains' walks over the density at their temperature to this PNG, of "
-                    "models of the plane"),
+    BASIN__WATCH_ROWS,
     BASIN__NOISE_LEVEL_ROW,
     BASIN__DATA_DIR_ROW(AT(data_dir)),
     BASIN__NETWORK_ROW,
@@ -187,7 +186,7 @@ typedef struct summary {
     double evaluations; /* of the gradient, a sample */
     double flops;       /* of them: 2 x multiply-adds of the direct convolutions and products */
     double seconds;     /* on all threads, a sample */
-    basin__walk_log walks;
+    basin__watch watch;
 } summary;
 
 static basin_status run_chains(basin__command *command, basin_energy *energy, float *x,
@@ -214,10 +213,7 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
     sampling.class_label = (int)options->class_label;
     sampling.noise_level = options->model.noise_level;
     sampling.evaluations = &all->evaluations;
-    if (options->walks) {
-        sampling.visit = basin__walks_visit;
-        sampling.visit_user = &all->walks;
-    }
+    basin__watch_begin(&all->watch, &sampling);
     basin_status status =
         settings ? basin__energy_ready(energy)
                  : basin__fail(command->context, BASIN_ERROR_MEMORY, "no memory for options");
@@ -296,10 +292,7 @@ static basin_status check_labels(const sample_options *options, const basin_ener
 static basin_status write_grid(const basin_energy *energy, const char *path, const float *x,
                                int64_t n, int columns, int zoom) {
     basin__image grid = {0};
-    basin_shape shape = energy->shape;
-    basin__range range = basin__energy_range(energy);
-    BASIN_TRY(basin__image_grid(energy->context, &grid, x, n, shape.height, shape.width,
-                                shape.channels, range.low, range.high, columns, zoom));
+    BASIN_TRY(basin__sample_grid(energy, x, n, columns, zoom, &grid));
     basin_status status = basin__png_write(energy->context, path, &grid);
     basin__image_reset(energy->context, &grid);
     return status;
@@ -385,12 +378,14 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
     const sample_options *options = command->options;
     basin_context *context = command->context;
     BASIN_TRY(check_out(options, energy));
-    if (options->walks)
-        BASIN_TRY(basin__walks_check(energy, options->walks));
+    BASIN_TRY(basin__watch_check(command, &options->watch, energy));
     size_t count = (size_t)options->n, size = (size_t)basin_shape_count(energy->shape);
     float *x = basin__alloc_array(context, count, size * sizeof(float));
     double *energies = basin__alloc_array(context, count, sizeof(double));
-    summary all = {.walks = {.context = context}};
+    summary all = {.watch = {.asked = &options->watch,
+                             .energy = energy,
+                             .columns = (int)options->columns,
+                             .zoom = (int)options->zoom}};
     int *labels = NULL;
     basin_status status = x && energies ? BASIN_OK : BASIN_ERROR_MEMORY;
     if (status == BASIN_OK)
@@ -409,8 +404,8 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
         status = write_samples(options, energy, x);
     if (status == BASIN_OK && options->labels_out)
         status = write_labels(options, energy, labels);
-    if (status == BASIN_OK && options->walks)
-        status = basin__walks_write(&all.walks, energy, all.temperature.value, options->walks);
+    if (status == BASIN_OK)
+        status = basin__watch_write(&all.watch, all.temperature.value);
     for (size_t i = 0; status == BASIN_OK && i < count; i++)
         all.energy += energies[i] / (double)count;
     if (status == BASIN_OK && !command->is_quiet)
@@ -420,7 +415,7 @@ static basin_status sample(basin__command *command, basin_energy *energy) {
     basin__free(context, x);
     basin__free(context, energies);
     basin__free(context, labels);
-    basin__walks_reset(&all.walks);
+    basin__watch_reset(&all.watch);
     return status;
 }
 
@@ -449,6 +444,8 @@ static const char *const examples[] = {
     "go on from the chains of the training",
     "basin sample --model runs/moons --n 6 --n-steps 300 --out s.npy --walks walks.png",
     "six chains in the plane, and how they got there",
+    "basin sample --model mnist-unet --sampler ode --n 25 --animation digits.gif",
+    "digits as they come out of noise",
     "basin sample --model runs/mnist --from photos/ --n 10 --out moved/",
     "start from given images",
     "basin sample --model runs/flow --n 1000 --classes --out s.npy --labels-out s-labels.npy",

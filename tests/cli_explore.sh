@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Energies explored: basin interpolate, and the walks that basin sample draws, with every mistake
+# Energies explored: basin interpolate, and the walks that basin sample draws and shows, with every mistake
 # a user can make.
 . tests/script.sh
 ln -s "$(realpath "$1")" "$tmp/basin"
@@ -102,4 +102,49 @@ expect 1 "no/x.png" walks x.npy --walks no/x.png
 expect 2 "cannot be watched" basin sample --model levels --sampler ode --method rk45 --n 2 \
     --out x.npy --walks x.png
 check "walks down noise levels" basin sample --model levels --sampler ode --n 2 --out x.npy --walks x.png
+
+# ---- animations ----
+
+animate() { # MODEL OUT FILE OPTION…
+    model=$1 out=$2 file=$3
+    shift 3
+    basin sample --model "$model" --n 3 --seed 1 --out "$out" --animation "$file" --quiet "$@"
+}
+for threads in 1 3; do
+    check "walks are shown, $threads threads" animate plain seen.npy $threads.gif --n-steps 50 \
+        --threads $threads --walks $threads.png
+    check "images are shown, $threads threads" animate images seen.png image$threads.gif --n-steps 50 \
+        --threads $threads
+    check "estimates are shown, $threads threads" animate levels levels.npy levels$threads.gif \
+        --sampler ode --frames-of estimates --frames 5 --threads $threads
+done
+check "one animation of walks for any number of threads" cmp 1.gif 3.gif
+check "one animation of images for any number of threads" cmp image1.gif image3.gif
+check "one animation of estimates for any number of threads" cmp levels1.gif levels3.gif
+check "it is a GIF" test "$(head -c 6 image1.gif)" = GIF89a
+basin sample --model images --n 3 --seed 1 --out unseen.png --n-steps 50 --quiet
+check "who watches images changes nothing" cmp seen.png unseen.png
+basin sample --model levels --n 3 --seed 1 --out unseen.npy --sampler ode --quiet
+check "who asks for estimates changes nothing" cmp levels.npy unseen.npy
+check "chains at levels are shown" animate levels x.npy chains.gif --sampler ode --frames 5
+expect 1 differ cmp chains.gif levels1.gif
+frames() { # FILE: its graphics control blocks, one a frame
+    od -An -v -tx1 "$1" | tr -d ' \n' | grep -o '21f904..[0-9a-f]\{6\}002c' | wc -l
+}
+animate images x.png few.gif --n-steps 50 --frames 2
+animate images x.png short.gif --n-steps 4
+check "as many frames as asked for" test "$(frames few.gif)" -eq 2
+check "no more than there are steps" test "$(frames short.gif)" -eq 5
+animate images x.png still.gif --n-steps 0
+check "no step is one frame" test "$(frames still.gif)" -eq 1
+expect_error 2 "basin sample: --animation x.mp4 is no X.gif" animate images x.png x.mp4
+expect_error 2 "basin sample: --animation .gif is no X.gif" animate images x.png .gif
+expect 2 "frames" animate images x.png x.gif --frames 1
+expect 2 "--frames is of an animation" basin sample --model images --out x.png --frames 9
+expect 2 "--frames-of is of an animation" basin sample --model images --out x.png --frames-of chains
+expect 2 "walks at one noise level" animate images x.png x.gif --frames-of estimates
+expect 2 "images and points of the plane" animate solid x.npy x.gif
+expect 2 "cannot be watched" animate levels x.npy x.gif --sampler ode --method rk45
+expect 1 "no/x.gif" animate images x.png no/x.gif
+check "nothing is left of what was refused" test ! -e x.gif
 finish
