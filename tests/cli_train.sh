@@ -44,8 +44,10 @@ expect_error 2 "basin train: buffer-size 20 is below batch 64: each chain needs 
     basin train $small --batch=64 --out other
 expect_error 2 "basin train: unknown option --bacth; did you mean --batch?" \
     basin train --bacth 4 --out other
-expect_error 2 "basin train: restart-from faint is for chains from the buffer: take chain-start buffer, \
-or leave restart-from away" basin train --restart-from faint --chain-start noise --out other
+expect_error 2 "basin train: restart-from is for chains from the buffer, and chain-start is not \
+buffer: leave it away" basin train --restart-from faint --chain-start noise --out other
+expect_error 2 "basin train: buffer-size is for chains from the buffer, and the objective runs no \
+chains: leave it away" basin train --objective nce --buffer-size 64 --out other
 expect_error 2 "basin train: shift, flip, treat and range are for images, and two-moons holds points" \
     basin train --data two-moons --shift 2 --out other
 recovery="--data two-moons --network mlp --noise-conditional --objective recovery-likelihood"

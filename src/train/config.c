@@ -5,6 +5,7 @@
  * is both a record and a recipe.
  */
 #include "train/config.h"
+#include "base/number.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -108,6 +109,12 @@ static basin_status apply_preset(basin__train_config *config, const json_t *pres
     return status;
 }
 
+static basin_status keep_preset(basin__train_config *config) {
+    config->preset = json_object();
+    return basin__options_to_json(config->context, &config->groups[BASIN__GROUP_TRAIN],
+                                  config->preset);
+}
+
 static bool has_anchors(const basin__objective_def *objective) {
     return (objective->needs & BASIN__NEED_ANCHORS) != 0;
 }
@@ -156,6 +163,8 @@ basin_status basin__train_config_init(basin_context *context, const json_t *sett
         status = add_groups(config);
     if (status == BASIN_OK)
         status = apply_preset(config, preset_settings);
+    if (status == BASIN_OK)
+        status = keep_preset(config);
     if (status == BASIN_OK && settings != NULL)
         status = basin__options_from_json(context, config->groups, BASIN__GROUP_COUNT, settings);
     json_decref(preset_settings);
@@ -165,6 +174,8 @@ basin_status basin__train_config_init(basin_context *context, const json_t *sett
 }
 
 void basin__train_config_reset(basin__train_config *config) {
+    json_decref(config->preset);
+    config->preset = NULL;
     for (int i = 0; i < BASIN__GROUP_COUNT; i++) {
         basin__option_group *group = &config->groups[i];
         if (group->values == NULL)
@@ -207,6 +218,33 @@ static basin_status check_start(const basin__train_config *config) {
     return BASIN_OK;
 }
 
+/** Whether the training's own option of that name has another value than the preset gives it. */
+static bool is_chosen(const basin__train_config *config, const json_t *all, const char *name) {
+    char key[40];
+    basin__snprintf(key, sizeof key, "%s", name);
+    for (char *at = key; *at != '\0'; at++)
+        *at = *at == '-' ? '_' : *at;
+    return !json_equal(json_object_get(all, key), json_object_get(config->preset, key));
+}
+
+/** Options of the buffer are an error where no chain comes from one, and not ignored. */
+static basin_status check_buffer_options(const basin__train_config *config, const char *why) {
+    static const char *const of_buffer[] = {
+        "restart-probability", "restart",        "restart-from",        "buffer-size",
+        "buffer-policy",       "buffer-storage", "augment-probability", "augment-shift",
+        "augment-scale",       "augment-flip",   "augment-colour"};
+    json_t *all = json_object();
+    basin_status status =
+        basin__options_to_json(config->context, &config->groups[BASIN__GROUP_TRAIN], all);
+    for (size_t i = 0; i < BASIN_COUNT(of_buffer) && status == BASIN_OK; i++)
+        if (is_chosen(config, all, of_buffer[i]))
+            status = basin__fail(config->context, BASIN_ERROR_CONFIG,
+                                 "%s is for chains from the buffer, and %s: leave it away",
+                                 of_buffer[i], why);
+    json_decref(all);
+    return status;
+}
+
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
     const basin__train_values *train = &config->train;
     basin_context *context = config->context;
@@ -219,21 +257,14 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-storage byte is for images, and %s holds points", train->data);
     BASIN_TRY(check_start(config));
-    if (train->chain_start != BASIN__START_BUFFER &&
-        train->restart_from == BASIN__RESTART_FROM_FAINT)
-        return basin__fail(context, BASIN_ERROR_CONFIG,
-                           "restart-from faint is for chains from the buffer: take chain-start "
-                           "buffer, or leave restart-from away");
     const bool has_chains = (config->objective->needs & BASIN__NEED_CHAINS) != 0;
     const bool has_buffer = has_chains && train->chain_start == BASIN__START_BUFFER;
-    if (train->augment.probability > 0 && (is_points || !has_buffer))
-        return basin__fail(
-            context, BASIN_ERROR_CONFIG,
-            "augment-probability is for images that chains take from the buffer, and "
-            "%s: leave it away",
-            is_points     ? "the data are points"
-            : !has_chains ? "the objective has no chains"
-                          : "chain-start is not buffer");
+    if (!has_buffer)
+        BASIN_TRY(check_buffer_options(config, !has_chains ? "the objective runs no chains"
+                                                           : "chain-start is not buffer"));
+    if (train->augment.probability > 0 && is_points)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "augment-probability is for images, and %s holds points", train->data);
     if (has_buffer && train->buffer_size < train->batch)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",

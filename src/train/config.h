@@ -61,6 +61,7 @@ typedef struct basin__train_config {
     const basin__objective_def *objective;
     const basin__optim_def *optimiser;
     basin__option_group groups[BASIN__GROUP_COUNT];
+    json_t *preset; /* the training's own options as the preset has them */
 } basin__train_config;
 
 /**
