@@ -168,7 +168,8 @@ static void test_chains_from_data_take_its_classes(void **state) {
     char settings[1024];
     basin_context *context = test_context_on(NULL, 1);
     basin_data *data = make_points(context, true);
-    conditional_settings(settings, ", \"chain_start\": \"data\", \"class_dropout\": 0");
+    conditional_settings(settings, ", \"chain_start\": \"data\", \"buffer_size\": 8192,"
+                                   " \"restart_probability\": 0.05, \"class_dropout\": 0");
     basin__trainer *trainer = make_trainer(context, data, settings);
     int unlabelled = 0;
     for (int update = 0; update < 4; update++) {
