@@ -444,7 +444,7 @@ static const char *const examples[] = {
     "go on from the chains of the training",
     "basin sample --model runs/moons --n 6 --n-steps 300 --out s.npy --walks walks.png",
     "six chains in the plane, and how they got there",
-    "basin sample --model mnist-unet --sampler ode --n 25 --animation digits.gif",
+    "basin sample --model models/mnist-unet.safetensors --n 25 --animation digits.gif",
     "digits as they come out of noise",
     "basin sample --model runs/mnist --from photos/ --n 10 --out moved/",
     "start from given images",

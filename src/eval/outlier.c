@@ -117,23 +117,12 @@ static basin_status make_room(basin_detector *detector) {
     detector->features = basin__alloc_array(context, BLOCK * features, sizeof(double));
     detector->standardised = basin__alloc_array(context, features, sizeof(double));
     detector->mean = basin__alloc_array(context, features, sizeof(double));
-    detector->is_cell = basin__alloc_array(context, features, sizeof(bool));
     detector->whiten = basin__alloc_array(context, features * features, sizeof(double));
     return detector->levels && detector->gradient && detector->walk && detector->energy &&
                    detector->next && detector->logits && detector->features &&
-                   detector->standardised && detector->mean && detector->whiten && detector->is_cell
+                   detector->standardised && detector->mean && detector->whiten
                ? BASIN_OK
                : BASIN_ERROR_MEMORY;
-}
-
-static void mark_cells(basin_detector *detector) {
-    const int numbers = detector->number_count;
-    const int cells = basin__outlier_cell_count(detector->def->parts, detector->energies[0]->shape);
-    const int rows = detector->model_count * detector->level_count;
-    detector->cell_feature_count = rows * cells;
-    for (int row = 0; row < rows; row++)
-        for (int i = numbers - cells; i < numbers; i++)
-            detector->is_cell[row * numbers + i] = true;
 }
 
 static basin_status make(basin_detector *detector, basin_energy *const *energies, int count) {
@@ -151,6 +140,7 @@ static basin_status make(basin_detector *detector, basin_energy *const *energies
         def->standard == BASIN__STANDARD_NONE && count > 1 ? BASIN__STANDARD_SCALE : def->standard;
     detector->level_count = def->is_over_levels ? detector->options.level_count : 1;
     detector->number_count = basin__outlier_number_count(def->parts, energies[0]->shape);
+    detector->cell_count = basin__outlier_cell_count(def->parts, energies[0]->shape);
     detector->feature_count = count * detector->level_count * detector->number_count +
                               basin__outlier_plain_count(def->parts);
     detector->level_values =
@@ -160,9 +150,7 @@ static basin_status make(basin_detector *detector, basin_energy *const *energies
     detector->level_values[0] = detector->options.noise_level;
     if (def->is_over_levels)
         BASIN_TRY(set_levels(detector));
-    BASIN_TRY(make_room(detector));
-    mark_cells(detector);
-    return BASIN_OK;
+    return make_room(detector);
 }
 
 basin_status basin_detector_create(basin_context *context, basin_energy *const *energies, int count,
@@ -192,11 +180,11 @@ basin_status basin_detector_create(basin_context *context, basin_energy *const *
 void basin_detector_destroy(basin_detector *detector) {
     if (!detector)
         return;
-    void *const owned[] = {detector->energies,     detector->level_values, detector->levels,
-                           detector->gradient,     detector->walk,         detector->energy,
-                           detector->next,         detector->logits,       detector->features,
-                           detector->mean,         detector->whiten,       detector->fitted_on,
-                           detector->standardised, detector->is_cell};
+    void *const owned[] = {detector->energies,    detector->level_values, detector->levels,
+                           detector->gradient,    detector->walk,         detector->energy,
+                           detector->next,        detector->logits,       detector->features,
+                           detector->mean,        detector->whiten,       detector->fitted_on,
+                           detector->standardised};
     for (size_t i = 0; i < BASIN_COUNT(owned); i++)
         basin__free(detector->context, owned[i]);
     basin__free(detector->context, detector);
@@ -215,13 +203,20 @@ static void transform(const basin_detector *detector, const double *features, do
     }
 }
 
+/** Whether number i is a cell's: the last ones of each model and level. */
+static bool is_cell(const basin_detector *detector, int i) {
+    const int numbers = detector->number_count;
+    return i < detector->model_count * detector->level_count * numbers &&
+           i % numbers >= numbers - detector->cell_count;
+}
+
 /** Cells and all else have half a say each, however many numbers they are. */
 static double distance_in_two(const basin_detector *detector, const double *z) {
-    const int cells = detector->cell_feature_count, others = detector->feature_count - cells;
+    const int cells = detector->model_count * detector->level_count * detector->cell_count;
     double square[2] = {0.0, 0.0};
     for (int i = 0; i < detector->feature_count; i++)
-        square[detector->is_cell[i]] += z[i] * z[i];
-    return sqrt(0.5 * (square[false] / others + square[true] / cells));
+        square[is_cell(detector, i)] += z[i] * z[i];
+    return sqrt(0.5 * (square[false] / (detector->feature_count - cells) + square[true] / cells));
 }
 
 /** The score of one example from its numbers: standardised, then combined. */
@@ -240,8 +235,7 @@ static double combine(const basin_detector *detector, const double *features) {
     case BASIN__COMBINE_MEAN:
         return mean;
     case BASIN__COMBINE_DISTANCE:
-        return detector->cell_feature_count > 0 ? distance_in_two(detector, z)
-                                                : sqrt(square / count);
+        return detector->cell_count > 0 ? distance_in_two(detector, z) : sqrt(square / count);
     case BASIN__COMBINE_SPREAD:
         return sqrt(fmax(square / count - mean * mean, 0.0));
     }
@@ -344,7 +338,7 @@ static basin_status whiten(basin_detector *detector, const double *covariance) {
                 matrix[at] = j == k ? 1.0 : 0.0;
             else if (j == k)
                 matrix[at] += FLOOR;
-            else if (detector->is_cell[j] != detector->is_cell[k])
+            else if (is_cell(detector, j) != is_cell(detector, k))
                 matrix[at] = 0.0; /* two distances, one of each kind */
         }
     int info = LAPACKE_dpotrf_work(LAPACK_ROW_MAJOR, 'L', count, matrix, count);

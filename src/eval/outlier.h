@@ -62,14 +62,13 @@ const char *basin__outlier_obstacle(const basin__outlier_def *def, basin_energy 
 struct basin_detector {
     basin_context *context;
     const basin__outlier_def *def;
-    basin_detector_options options;             /* `score` is def's name; level ends are resolved */
-    basin_energy **energies;                    /* [model_count], borrowed */
-    int model_count, level_count, number_count; /* of one model at one level: number_count */
-    int feature_count;        /* models × levels × numbers, and what an example has once */
-    bool *is_cell;            /* [F]: a mean over a cell */
-    int cell_feature_count;   /* how many of them are */
-    basin__standard standard; /* def's; of several models at least SCALE */
-    double *level_values;     /* [level_count]; 0: an energy's own */
+    basin_detector_options options; /* `score` is def's name; level ends are resolved */
+    basin_energy **energies;        /* [model_count], borrowed */
+    int model_count, level_count;
+    int number_count, cell_count; /* of one model at one level, and how many of these are cells' */
+    int feature_count;            /* models × levels × numbers, and what an example has once */
+    basin__standard standard;     /* def's; of several models at least SCALE */
+    double *level_values;         /* [level_count]; 0: an energy's own */
     /* What it works in, for a block of examples. */
     float *levels;         /* [BLOCK], all equal */
     float *gradient;       /* [BLOCK, size] */
