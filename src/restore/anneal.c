@@ -16,14 +16,8 @@
  * range: that rest of noise on y, and that chains follow the density from level to level in few
  * sweeps, are the approximation.
  *
- * The second draw walks the reverse-time SDE from ρ down to the lowest level and denoises there.
- * Between levels s > t, D = x − s² ∇E(x, s), D₀ that of the step before and h, h₀ the steps in
- * −log σ,
- *
- *     x <- (t/s)² x + (1 − (t/s)²) (D + (D − D₀) h / (2 h₀)) + t √(1 − (t/s)²) n
- *
- * which is DDPM's step with D carried forward to the second order (Lu et al., 2022, SDE-DPM-
- * Solver++(2M)); it costs one evaluation.
+ * The second draw walks the reverse-time SDE from ρ down to the lowest level and denoises there:
+ * see restoration.c.
  *
  * In few steps such a walk gives less than all of p(x | z), something between a draw and the mean;
  * it is sweeps rather than steps that bring two far modes to their shares, and the defaults spend
@@ -75,47 +69,6 @@ static basin_status anneal_fit(const basin__restoration *of, const basin_energy 
                                          fmax(exact_rho(of), 0.05 * of->span));
 }
 
-/* The lowest level that walks end at. */
-static double lowest(const basin__restoration *of, const basin_energy *energy) {
-    const double low = basin__restoration_levels(energy).low;
-    return low > 0 ? low : 0.005 * of->span;
-}
-
-/** tile->gradient <- D(x, σ); false where it is not finite. */
-static bool denoised(const basin__levels *levels, const basin__cpu_kernels *kernels,
-                     basin_energy *energy, basin__chain_tile *tile, double sigma) {
-    const int64_t count = tile->n * tile->size;
-    if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, sigma))
-        return false;
-    for (int64_t i = 0; i < count; i++)
-        tile->gradient[i] = tile->x[i] - (float)(sigma * sigma) * tile->gradient[i];
-    return true;
-}
-
-/** From x at the first of the levels to a draw at 0, with the run's numbers from `first` on. */
-static bool walk_down(const basin__levels *levels, const basin__cpu_kernels *kernels,
-                      basin_energy *energy, basin__chain_tile *tile, int64_t first) {
-    const int64_t count = tile->n * tile->size, last = levels->count - 1;
-    float *before = tile->scratch;
-    double step_before = 0;
-    for (int64_t i = 0; i < last; i++) {
-        const double from = basin__level(levels, i), to = basin__level(levels, i + 1);
-        const double keep = to * to / (from * from), step = log(from / to);
-        const float carry = (float)(step_before > 0 ? 0.5 * step / step_before : 0);
-        if (!denoised(levels, kernels, energy, tile, from))
-            return false;
-        for (int64_t j = 0; j < count; j++) {
-            const float d = tile->gradient[j], ahead = d + carry * (d - before[j]);
-            tile->x[j] = (float)keep * tile->x[j] + (float)(1 - keep) * ahead;
-            before[j] = d;
-        }
-        step_before = step;
-        basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, first + i, tile->noise);
-        kernels->axpy(tile->x, (float)(to * sqrt(1 - keep)), tile->noise, count);
-    }
-    return basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
-}
-
 static basin__levels outer_levels(const anneal_options *options) {
     basin__levels levels =
         basin__levels_geometric(options->levels, options->rho_max, options->rho_min);
@@ -147,7 +100,7 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
                        basin__chain_tile *tile) {
     const basin__restoration *of = values;
     const anneal_options *options = of->options;
-    const double low = lowest(of, energy);
+    const double low = basin__restoration_lowest(of, energy);
     const basin__levels outer = outer_levels(options);
     if (of->degradation->task->is_identity) {
         const basin__levels levels =
@@ -155,7 +108,7 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
         for (int i = 0; i < tile->n; i++)
             memcpy(tile->x + i * tile->size, basin__restoration_seen(of, tile, i),
                    (size_t)tile->size * sizeof(float));
-        walk_down(&levels, kernels, energy, tile, 0);
+        basin__restoration_walk_down(&levels, kernels, energy, tile, 0);
         return;
     }
     for (int64_t i = 0; i < outer.count; i++) {
@@ -165,7 +118,7 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
             basin__restoration_start(of, kernels, tile, rho, i);
         else
             basin__restoration_draw(of, kernels, tile, rho, i);
-        if (!walk_down(&inner, kernels, energy, tile, i * steps_max(of, low)))
+        if (!basin__restoration_walk_down(&inner, kernels, energy, tile, i * steps_max(of, low)))
             return;
     }
 }

@@ -7,11 +7,21 @@
  * exact but for how far chains get. Each chain has a step of its own, which adapts in the first
  * half of the moves (Robbins & Monro, 1951) and then stays.
  *
- * An energy at every noise level s is walked at levels from high to low, on E(x, s) + ‖y − A x‖² /
- * (2 (σ² + s²)), as Jalal et al. (2021) do: a path and not the posterior's own, p(x + s n | y), so
- * chains have the posterior's density only as s becomes small beside σ, and only if they reach it.
- * Steps begin at ratio √v, 1/v = 1/s² + 1/(σ² + s²) the largest curvature that A leaves possible,
- * and adapt in the first half of a level's moves.
+ * An energy at every noise level s is walked at levels from high to low. Where A Aᵀ = g I and g s²
+ * < σ², a part of y's own noise can be that of x_s = x + s n: y = A x_s + √(σ² − g s²) n', so that
+ *
+ *     E(x_s, s) + ‖y − A x_s‖² / (2 (σ² − g s²))
+ *
+ * is the energy of x_s given y, exactly. Of x, y then tells no more than x_s does: the last step is
+ * a draw by denoising from the lowest level, the reverse-time walk that `anneal` takes. So chains
+ * need not go where levels are low, steps small and an energy the least like its denoiser; by
+ * default they end at s = σ / (2√g), and at the lowest level if T is not 1, of which a denoiser
+ * knows nothing. Above g s² = σ²/2, and of deblur, whose A Aᵀ is no multiple of I, levels are met
+ * by σ² + s² (Jalal et al., 2021), a path and not p(x_s | y), so that chains have the right density
+ * only as s becomes small beside σ.
+ *
+ * Steps begin at ratio √v, 1/v = 1/s² + 1/τ² with τ² the variance of y around A x_s: the largest
+ * curvature that A leaves possible. They adapt in the first half of a level's moves.
  */
 #include "restore/restoration.h"
 #include <math.h>
@@ -33,9 +43,10 @@ static const basin__option langevin_table[] = {
     {"levels", BASIN__OPTION_INT, AT(levels), "20", 1, 1e6, NULL, "levels",
      "Number of noise levels, of energies that take one"},
     {"sigma-max", BASIN__OPTION_FLOAT, AT(sigma_max), "0", 0, 1e6, NULL, NULL,
-     "Highest level; 0: the noise of y, or half the model's range where that is more"},
+     "Highest level; 0: of denoising sigma / sqrt(2), else sigma or, if more, half the range"},
     {"sigma-min", BASIN__OPTION_FLOAT, AT(sigma_min), "0", 0, 1e6, NULL, NULL,
-     "Lowest level; 0: the lowest that the model was trained at"},
+     "Lowest level of chains; 0: sigma / (2 sqrt(g)), of deblur or at T not 1 the lowest trained "
+     "at"},
     {"ratio", BASIN__OPTION_FLOAT, AT(ratio), "0.5", 1e-6, 1e3, NULL, NULL,
      "First step of a level, of the least standard deviation there"},
 };
@@ -43,18 +54,25 @@ static const basin__option langevin_table[] = {
 static basin_status langevin_fit(const basin__restoration *of, const basin_energy *energy,
                                  void *values) {
     langevin_options *options = values;
-    const double low = basin__restoration_levels(energy).low;
-    const double high =
-        of->degradation->task->is_identity ? of->noise_std : fmax(of->noise_std, 0.5 * of->span);
+    const double gain = of->degradation->gain, floor = basin__restoration_lowest(of, energy);
+    const double high = of->degradation->task->is_identity ? sqrt(0.5) * of->noise_std
+                                                           : fmax(of->noise_std, 0.5 * of->span);
+    const bool is_exact = gain > 0 && of->temperature == 1;
+    const double low = is_exact ? fmax(0.5 * of->noise_std / sqrt(gain), floor) : floor;
     return basin__restoration_fit_levels(energy, &options->levels, &options->sigma_max,
-                                         &options->sigma_min, high,
-                                         low > 0 ? low : 0.005 * of->span);
+                                         &options->sigma_min, high, low);
+}
+
+/** τ: of y around A x_s. */
+static double seen_std(const basin__restoration *of, double s) {
+    const double noise = of->noise_std * of->noise_std, part = of->degradation->gain * s * s;
+    return sqrt(part > 0 && part <= noise / 2 ? noise - part : noise + s * s);
 }
 
 static void add_misfit(const void *user, const basin__cpu_kernels *kernels, basin__chain_tile *tile,
                        const float *x, double sigma) {
     const basin__restoration *of = user;
-    const double std = sqrt(of->noise_std * of->noise_std + sigma * sigma);
+    const double std = seen_std(of, sigma);
     for (int i = 0; i < tile->n; i++)
         tile->energies[i] +=
             of->temperature * basin__restoration_misfit(of, kernels, tile, i, x + i * tile->size,
@@ -86,8 +104,8 @@ static void walk_levels(const basin__restoration *of, basin__metropolis *walk,
     walk->levels = &levels;
     basin__restoration_start(of, kernels, tile, options->sigma_max, options->steps);
     for (int64_t i = 0; i < levels.count; i++) {
-        const double s = basin__level(&levels, i), noise = of->noise_std;
-        const double std = 1 / sqrt(1 / (s * s) + 1 / (noise * noise + s * s));
+        const double s = basin__level(&levels, i), seen = seen_std(of, s);
+        const double std = 1 / sqrt(1 / (s * s) + 1 / (seen * seen));
         for (int chain = 0; chain < tile->n; chain++)
             walk->steps[chain] = i == 0 ? options->ratio * std : walk->steps[chain] * std / before;
         walk->sigma = s;
@@ -96,6 +114,11 @@ static void walk_levels(const basin__restoration *of, basin__metropolis *walk,
                         (i + 1) * options->steps / levels.count))
             return;
     }
+    tile->term = NULL; /* x given x_s */
+    const double low = basin__restoration_lowest(of, energy);
+    const basin__levels down = basin__levels_geometric(options->sigma_min > low ? levels.count : 1,
+                                                       options->sigma_min, low);
+    basin__restoration_walk_down(&down, kernels, energy, tile, 0);
 }
 
 static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
@@ -120,7 +143,7 @@ static void langevin_run(const void *values, const basin__cpu_kernels *kernels,
 static int64_t langevin_steps(const void *values) {
     const basin__restoration *of = values;
     const langevin_options *options = of->options;
-    return options->steps + options->levels;
+    return options->steps + 2 * options->levels;
 }
 
 const basin__method_def basin__method_langevin = {

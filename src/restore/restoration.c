@@ -10,6 +10,15 @@
  * τ² + ρ² A Aᵀ). Where A Aᵀ = g I, as of all tasks but deblur, τ² = σ² − g ρ² makes that p(y | x)
  * itself for every ρ ≤ σ/√g, and the split costs nothing; above, τ is as good as 0. Otherwise τ =
  * σ.
+ *
+ * A draw of x given x_ρ = x + ρ n walks the reverse-time SDE from ρ down to the lowest level and
+ * denoises there. Between levels s > t, D = x − s² ∇E(x, s), D₀ that of the step before and h, h₀
+ * the steps in −log σ,
+ *
+ *     x <- (t/s)² x + (1 − (t/s)²) (D + (D − D₀) h / (2 h₀)) + t √(1 − (t/s)²) n
+ *
+ * which is DDPM's step with D carried forward to the second order (Lu et al., 2022, SDE-DPM-
+ * Solver++(2M)); it costs one evaluation.
  */
 #include "restore/restoration.h"
 #include <math.h>
@@ -148,4 +157,43 @@ basin_status basin__restoration_at_noise(const basin__restoration *of, const bas
                        "noise of %g (%g in units of a range of 1) is not among the levels that the "
                        "model was trained at, %g to %g",
                        of->noise_std, of->noise_std / of->span, levels.low, levels.high);
+}
+
+double basin__restoration_lowest(const basin__restoration *of, const basin_energy *energy) {
+    const double low = basin__restoration_levels(energy).low;
+    return low > 0 ? low : 0.005 * of->span;
+}
+
+/** tile->gradient <- D(x, σ); false where it is not finite. */
+static bool denoised(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                     basin_energy *energy, basin__chain_tile *tile, double sigma) {
+    const int64_t count = tile->n * tile->size;
+    if (!basin__level_gradient(levels, kernels, energy, tile, tile->x, sigma))
+        return false;
+    for (int64_t i = 0; i < count; i++)
+        tile->gradient[i] = tile->x[i] - (float)(sigma * sigma) * tile->gradient[i];
+    return true;
+}
+
+bool basin__restoration_walk_down(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                                  basin_energy *energy, basin__chain_tile *tile, int64_t first) {
+    const int64_t count = tile->n * tile->size, last = levels->count - 1;
+    float *before = tile->scratch;
+    double step_before = 0;
+    for (int64_t i = 0; i < last; i++) {
+        const double from = basin__level(levels, i), to = basin__level(levels, i + 1);
+        const double keep = to * to / (from * from), step = log(from / to);
+        const float carry = (float)(step_before > 0 ? 0.5 * step / step_before : 0);
+        if (!denoised(levels, kernels, energy, tile, from))
+            return false;
+        for (int64_t j = 0; j < count; j++) {
+            const float d = tile->gradient[j], ahead = d + carry * (d - before[j]);
+            tile->x[j] = (float)keep * tile->x[j] + (float)(1 - keep) * ahead;
+            before[j] = d;
+        }
+        step_before = step;
+        basin__tile_normal(kernels, tile, BASIN__PURPOSE_LANGEVIN, first + i, tile->noise);
+        kernels->axpy(tile->x, (float)(to * sqrt(1 - keep)), tile->noise, count);
+    }
+    return basin__level_denoise(levels, kernels, energy, tile, basin__level(levels, last));
 }

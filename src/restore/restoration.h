@@ -82,6 +82,14 @@ basin__trained_levels basin__restoration_levels(const basin_energy *energy);
 basin_status basin__restoration_fit_levels(const basin_energy *energy, int64_t *count, double *high,
                                            double *low, double high_otherwise,
                                            double low_otherwise);
+/** The lowest level that walks go down to. */
+double basin__restoration_lowest(const basin__restoration *of, const basin_energy *energy);
+/**
+ * All chains: from x at the first of the levels, of the energy alone, to a draw at level 0, with
+ * the run's numbers of the purpose LANGEVIN from `first` on. False where a gradient is not finite.
+ */
+bool basin__restoration_walk_down(const basin__levels *levels, const basin__cpu_kernels *kernels,
+                                  basin_energy *energy, basin__chain_tile *tile, int64_t first);
 /** BASIN_ERROR_CONFIG where a method needs a level and the energy takes none. */
 basin_status basin__restoration_needs_levels(const basin_energy *energy, const char *method);
 /** BASIN_ERROR_CONFIG where σ is not among the levels that the energy was trained at. */
