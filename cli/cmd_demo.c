@@ -2,9 +2,9 @@
 /*
  * basin demo: everything once, without data or configuration, in about a minute.
  *
- * A small energy of strokes is trained, then it samples, tells strokes from other pictures, and
- * takes noise off them. What is shown is what came out: the first chains, none left out, and the
- * first held-out strokes.
+ * A small energy of strokes at every noise level is trained by denoising; then it samples, tells
+ * strokes from other pictures, takes noise off them and fills in their lower halves. What is shown
+ * is what came out: the first chains, none left out, and the first held-out strokes.
  */
 #include "base/file.h"
 #include "cli.h"
@@ -17,22 +17,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HELD_OUT 2000 /* strokes scored, and examples of each outside set */
+#define HELD_OUT 1000 /* strokes scored, and examples of each outside set */
 #define COLUMNS 16    /* of all grids in the combined picture */
 #define WALKS_SHOWN 3 /* chains shown on their way */
 #define ZOOM 3
-#define LOG_EVERY 50
 
-/* Small images and short chains from a persistent buffer leave time for many updates. */
+/* Small images leave time for many updates. */
 static const char recipe[] =
-    "{\"data\": \"strokes\", \"image_size\": 16, \"range\": \"-1,1\","
-    " \"network\": \"conv\", \"channels\": [32, 64, 64], \"kernels\": [5, 3, 3],"
-    " \"strides\": [2, 2, 2], \"paddings\": [2, 1, 1], \"pool\": \"flatten\","
-    " \"head_widths\": [64], \"batch\": 64, \"buffer_size\": 2048,"
-    " \"n_steps\": 20, \"step_size\": 10, \"noise_std\": 0.005,"
-    " \"gradient_clip\": \"element\", \"gradient_clip_value\": 0.03, \"box\": \"clamp\","
-    " \"alpha\": 0.1, \"learning_rate\": 1e-3, \"beta1\": 0, \"decay\": \"cosine\","
-    " \"parameter_clip\": \"norm\", \"parameter_clip_value\": 0.1, \"average\": 0.99,"
+    "{\"data\": \"strokes\", \"image_size\": 16, \"range\": \"-1,1\", \"data_noise\": 0,"
+    " \"network\": \"unet\", \"channels\": [16, 32], \"norm_groups\": 4,"
+    " \"objective\": \"diffusion\", \"noise_mean\": -0.8,"
+    " \"sampler\": \"ode\", \"levels\": 40, \"churn\": 20, \"churn_low\": 0.05,"
+    " \"churn_high\": 20, \"churn_noise\": 1.003, \"box\": \"clamp\","
+    " \"batch\": 64, \"learning_rate\": 2e-3, \"warm_up\": 100, \"decay\": \"cosine\","
+    " \"parameter_clip_value\": 1, \"average\": 0.99, \"log_every\": 100,"
     " \"sample_every\": 0, \"checkpoint_every\": 1000000, \"keep_checkpoints\": 1}";
 
 typedef struct demo_options {
@@ -47,35 +45,21 @@ static const basin__option table[] = {
      "Run folder; the demo that is in it is replaced"},
     {"seed", BASIN__OPTION_INT, AT(seed), "1", 0, BASIN__SEED_MAX, NULL, NULL,
      "Names all randomness: the data, the network's start, the chains"},
-    {"updates", BASIN__OPTION_INT, AT(updates), "1800", 1, 1e6, NULL, "updates",
+    {"updates", BASIN__OPTION_INT, AT(updates), "1600", 1, 1e6, NULL, "updates",
      "Length of the training"},
 };
 
 /* ---- training ---- */
 
-/** Reports over time, [capacity] each. */
-typedef struct curve {
-    double *update, *data, *negative, *held_out;
-    int64_t count, capacity;
-} curve;
-
 typedef struct watch {
     basin__bar bar;
-    curve energies;
     basin_train_progress last;
 } watch;
 
 static bool show(void *user, const basin_train_progress *progress) {
     watch *seen = user;
-    curve *c = &seen->energies;
-    if (progress->is_report && c->count < c->capacity) {
-        c->update[c->count] = (double)progress->update;
-        c->data[c->count] = progress->energy_data;
-        c->negative[c->count] = progress->energy_negative;
-        c->held_out[c->count] = progress->energy_held_out;
-        c->count++;
+    if (progress->is_report)
         seen->last = *progress;
-    }
     basin__bar_show(&seen->bar, progress);
     return basin__signals_caught() == 0;
 }
@@ -85,28 +69,10 @@ static basin_status make_settings(basin_context *context, const demo_options *op
     json_t *settings = json_loads(recipe, JSON_REJECT_DUPLICATES, NULL);
     json_object_set_new(settings, "seed", json_integer(options->seed));
     json_object_set_new(settings, "updates", json_integer(options->updates));
-    json_object_set_new(settings, "log_every", json_integer(LOG_EVERY));
     *text = settings != NULL ? json_dumps(settings, JSON_COMPACT) : NULL;
     json_decref(settings);
     return *text != NULL ? BASIN_OK
                          : basin__fail(context, BASIN_ERROR_MEMORY, "no memory for the settings");
-}
-
-static basin_status make_curve(basin_context *context, int64_t updates, curve *c) {
-    c->capacity = updates / LOG_EVERY + 1;
-    double **columns[] = {&c->update, &c->data, &c->negative, &c->held_out};
-    for (size_t i = 0; i < BASIN_COUNT(columns); i++) {
-        *columns[i] = basin__alloc_array(context, (size_t)c->capacity, sizeof(double));
-        if (*columns[i] == NULL)
-            return BASIN_ERROR_MEMORY;
-    }
-    return BASIN_OK;
-}
-
-static void free_curve(basin_context *context, curve *c) {
-    double *columns[] = {c->update, c->data, c->negative, c->held_out};
-    for (size_t i = 0; i < BASIN_COUNT(columns); i++)
-        basin__free(context, columns[i]);
 }
 
 /* The log's lines say what the bar says: on a terminal they go to log.txt alone. */
@@ -116,7 +82,6 @@ static basin_status train(basin__command *command, watch *seen, basin_energy **e
     basin_train_options training;
     basin_train_options_init(&training);
     char *settings;
-    BASIN_TRY(make_curve(command->context, options->updates, &seen->energies));
     BASIN_TRY(make_settings(command->context, options, &settings));
     training.settings = settings;
     training.folder = options->out;
@@ -134,7 +99,7 @@ static basin_status train(basin__command *command, watch *seen, basin_energy **e
 
 /* ---- pictures ---- */
 
-static const char *const pictures[] = {"samples.png", "energies.png", "restored.png", "demo.png"};
+static const char *const pictures[] = {"samples.png", "restored.png", "demo.png"};
 
 static char *path_in(const basin__command *command, const char *name) {
     const demo_options *options = command->options;
@@ -175,23 +140,10 @@ static basin_status draw_samples(const basin__command *command, const basin__dem
     return status;
 }
 
-static basin_status draw_energies(const basin__command *command, const curve *c) {
-    const basin__series series[] = {{"data", c->update, c->data, c->count},
-                                    {"negatives", c->update, c->negative, c->count},
-                                    {"held-out data", c->update, c->held_out, c->count}};
-    char *path = path_in(command, "energies.png");
-    basin_status status =
-        path ? basin__chart_lines(command->context, path, "Mean energies while training", "update",
-                                  "E(x)", series, BASIN_COUNT(series))
-             : BASIN_ERROR_MEMORY;
-    basin__free(command->context, path);
-    return status;
-}
-
 /** A picture of captioned grids, in the making. */
 typedef struct sheet {
-    basin__image grids[6];
-    char *captions[6];
+    basin__image grids[7];
+    char *captions[7];
     int count;
 } sheet;
 
@@ -215,12 +167,12 @@ static basin_status add_section(const basin__demo *demo, sheet *page, char *capt
 static basin_status add_samples(const basin__demo *demo, sheet *page) {
     const int64_t look = BASIN__DEMO_CHAINS * demo->size;
     const int last = BASIN__DEMO_STAGES - 1;
-    BASIN_TRY(add_section(
-        demo, page,
-        basin__format(demo->context,
-                      "Samples: the first %d chains from uniform noise, %d Langevin steps each",
-                      BASIN__DEMO_CHAINS, basin__demo_steps[last]),
-        demo->walk + last * look, BASIN__DEMO_CHAINS));
+    BASIN_TRY(add_section(demo, page,
+                          basin__format(demo->context,
+                                        "Samples: the first %d chains from noise, %.0f evaluations "
+                                        "of the gradient each",
+                                        BASIN__DEMO_CHAINS, demo->evaluations),
+                          demo->walk + last * look, BASIN__DEMO_CHAINS));
     float *ways = basin__alloc_array(demo->context, WALKS_SHOWN * BASIN__DEMO_STAGES,
                                      (size_t)demo->size * sizeof(float));
     if (ways == NULL)
@@ -232,10 +184,7 @@ static basin_status add_samples(const basin__demo *demo, sheet *page) {
                    (size_t)demo->size * sizeof(float));
     basin_status status = add_section(
         demo, page,
-        basin__format(
-            demo->context,
-            "The first %d of them on their way from noise, after 0, 1, 2, 4 … 192, 320, %d steps",
-            WALKS_SHOWN, basin__demo_steps[last]),
+        basin__format(demo->context, "The first %d of them on their way from noise", WALKS_SHOWN),
         ways, WALKS_SHOWN * BASIN__DEMO_STAGES);
     basin__free(demo->context, ways);
     return status;
@@ -248,15 +197,20 @@ static basin_status add_restored(const basin__demo *demo, sheet *page) {
                                         "%.1f dB (%.1f dB clamped to the range)",
                                         demo->noise_std, demo->psnr_noisy, demo->psnr_clamped),
                           demo->noisy, COLUMNS));
+    BASIN_TRY(
+        add_section(demo, page,
+                    basin__format(demo->context, "Their mean given that, y - σ² ∇E(y, σ): %.1f dB",
+                                  demo->psnr_denoised),
+                    demo->denoised, COLUMNS));
+    BASIN_TRY(add_section(demo, page, basin__strdup(demo->context, "The strokes without noise"),
+                          demo->clean, COLUMNS));
     BASIN_TRY(add_section(demo, page,
-                          basin__format(demo->context,
-                                        "Restored, %.1f dB: the least of %g E(x) + |x - y|² / (2 · "
-                                        "%g²)",
-                                        demo->psnr_restored, demo->weight, demo->noise_std),
-                          demo->restored, COLUMNS));
+                          basin__strdup(demo->context, "The same with their lower half hidden"),
+                          demo->hidden, BASIN__DEMO_FILLED));
     return add_section(demo, page,
-                       basin__strdup(demo->context, "The strokes without noise, for comparison"),
-                       demo->clean, COLUMNS);
+                       basin__format(demo->context, "Filled in: %d samples given the upper half",
+                                     BASIN__DEMO_DRAWS),
+                       demo->filled, BASIN__DEMO_DRAWS * BASIN__DEMO_FILLED);
 }
 
 static basin_status draw_sheet(const basin__command *command, const basin__demo *demo,
@@ -276,9 +230,8 @@ static basin_status draw_sheet(const basin__command *command, const basin__demo 
     return status;
 }
 
-static basin_status draw(const basin__command *command, const basin__demo *demo, const curve *c) {
+static basin_status draw(const basin__command *command, const basin__demo *demo) {
     BASIN_TRY(draw_samples(command, demo));
-    BASIN_TRY(draw_energies(command, c));
     BASIN_TRY(draw_sheet(command, demo, "restored.png", false));
     return draw_sheet(command, demo, "demo.png", true);
 }
@@ -289,13 +242,11 @@ static void print_summary(const basin__command *command, const basin__demo *demo
                           const basin_train_progress *last, double train_s, double all_s) {
     const demo_options *options = command->options;
     basin_shape shape = demo->energy->shape;
-    printf("energy     %lld parameters, strokes of %d x %d, trained for %lld updates in %.1f s\n",
+    printf("energy     %lld parameters, strokes of %d x %d, %lld updates by denoising in %.1f s\n",
            (long long)basin_energy_parameter_count(demo->energy), shape.height, shape.width,
            (long long)last->update, train_s);
-    printf("E(x)       data %.4f, negatives %.4f, held-out %.4f, uniform noise %.4f\n",
-           last->energy_data, last->energy_negative, last->energy_held_out, last->energy_noise);
-    printf("samples    the first %d chains from noise, %d steps, mean energy %.4f\n",
-           BASIN__DEMO_CHAINS, basin__demo_steps[BASIN__DEMO_STAGES - 1], demo->sample_energy);
+    printf("samples    the first %d chains from noise, %.0f evaluations of the gradient each\n",
+           BASIN__DEMO_CHAINS, demo->evaluations);
     printf("AUROC of %d held-out strokes against", HELD_OUT);
     for (int i = 0; i < BASIN__DEMO_SCORES; i++)
         printf("  %s", basin__demo_scores[i]);
@@ -304,8 +255,10 @@ static void print_summary(const basin__command *command, const basin__demo *demo
         for (int j = 0; j < BASIN__DEMO_SCORES; j++)
             printf("  %*.4f", (int)strlen(basin__demo_scores[j]), demo->auroc[i][j]);
     }
-    printf("\nrestored   from noise %g: PSNR %.2f dB (clamped %.2f) to %.2f dB\n", demo->noise_std,
-           demo->psnr_noisy, demo->psnr_clamped, demo->psnr_restored);
+    printf("\ndenoised   from noise %g: PSNR %.2f dB (clamped %.2f) to %.2f dB\n", demo->noise_std,
+           demo->psnr_noisy, demo->psnr_clamped, demo->psnr_denoised);
+    printf("filled in  %d held-out strokes, of which the lower half was hidden, %d times each\n",
+           BASIN__DEMO_FILLED, BASIN__DEMO_DRAWS);
     printf("pictures   in %s:", options->out);
     for (size_t i = 0; i < BASIN_COUNT(pictures); i++)
         printf(" %s", pictures[i]);
@@ -325,7 +278,7 @@ static basin_status demonstrate(basin__command *command, basin__demo *demo, watc
     BASIN_TRY(basin__demo_sample(demo));
     BASIN_TRY(basin__demo_detect(demo, HELD_OUT));
     BASIN_TRY(basin__demo_restore(demo));
-    BASIN_TRY(draw(command, demo, &seen->energies));
+    BASIN_TRY(draw(command, demo));
     if (!command->is_quiet)
         print_summary(command, demo, &seen->last, trained - start, basin__seconds() - start);
     return BASIN_OK;
@@ -341,7 +294,6 @@ static int run(basin__command *command) {
     basin_status status = demonstrate(command, &demo, &seen);
     if (status == BASIN_ERROR_CANCELLED)
         status = basin__fail(command->context, status, "stopped before the pictures were drawn");
-    free_curve(command->context, &seen.energies);
     basin__demo_reset(&demo);
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
@@ -354,9 +306,9 @@ const basin__verb basin__verb_demo = {
     .name = "demo",
     .help = "train, sample, score and restore in a minute, without any data",
     .about = "Trains a small energy on the built-in strokes, then samples from it, tells held-out "
-             "strokes from other pictures by their energies, and takes noise off strokes. The "
-             "folder is a run like any other (see basin sample, score, ood), with four pictures "
-             "more: samples.png, energies.png, restored.png and, of all, demo.png.\n\n"
+             "strokes from other pictures by their energies, takes noise off strokes and fills in "
+             "their lower halves. The folder is a run like any other (see basin sample, score, "
+             "ood), with three pictures more: samples.png, restored.png and, of all, demo.png.\n\n"
              "Trivial scores stand beside the energy's AUROC, each in its better direction.",
     .options = table,
     .option_count = BASIN_COUNT(table),

@@ -7,17 +7,17 @@
 ln -s "$(realpath "$1")" "$tmp/basin"
 PATH="$tmp:$PATH"
 
-expect 0 "AUROC of 2000 held-out strokes" basin demo --updates 2 --out "$tmp/two" --threads 2
+expect 0 "AUROC of 1000 held-out strokes" basin demo --updates 2 --out "$tmp/two" --threads 2
 check "the summary names every comparison" sh -c '
-    for line in "energy  " "E(x)  " "samples  " "uniform noise  " "shapes  " "inverted strokes  " \
-        "restored  " "pictures  " "time  "; do
+    for line in "energy  " "samples  " "uniform noise  " "shapes  " "inverted strokes  " \
+        "denoised  " "filled in  " "pictures  " "time  "; do
         grep -q "^ *$line" "$0" || { echo "no line $line"; exit 1; }
     done' "$tmp/expect.out"
-for picture in samples energies restored demo; do
+for picture in samples restored demo; do
     check "$picture.png is a PNG" sh -c 'head -c 8 "$0" | grep -q PNG' "$tmp/two/$picture.png"
 done
 check "demo.png is below 300 kB" sh -c '[ "$(wc -c <"$0")" -lt 300000 ]' "$tmp/two/demo.png"
-expect 0 "conv" basin info "$tmp/two"
+expect 0 "unet" basin info "$tmp/two"
 
 mkdir "$tmp/one"
 echo stale >"$tmp/one/demo.png"
