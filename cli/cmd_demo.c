@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HELD_OUT 1000 /* strokes scored, and examples of each outside set */
+#define HELD_OUT 500  /* strokes scored, and examples of each outside set */
 #define COLUMNS 16    /* of all grids in the combined picture */
 #define WALKS_SHOWN 3 /* chains shown on their way */
 #define ZOOM 3

@@ -7,7 +7,7 @@
 ln -s "$(realpath "$1")" "$tmp/basin"
 PATH="$tmp:$PATH"
 
-expect 0 "AUROC of 1000 held-out strokes" basin demo --updates 2 --out "$tmp/two" --threads 2
+expect 0 "AUROC of 500 held-out strokes" basin demo --updates 2 --out "$tmp/two" --threads 2
 check "the summary names every comparison" sh -c '
     for line in "energy  " "samples  " "uniform noise  " "shapes  " "inverted strokes  " \
         "denoised  " "filled in  " "pictures  " "time  "; do
