@@ -10,6 +10,7 @@
 #include "eval/outlier.h"
 #include "eval/outside.h"
 #include "eval/score.h"
+#include "eval/similarity.h"
 #include <basin/restore.h>
 #include <basin/sample.h>
 #include <math.h>
@@ -192,17 +193,13 @@ static basin_status degrade_and_restore(const basin__demo *demo, const char *tas
     return status;
 }
 
-/* Mean peak signal-to-noise ratio; the peak is the width of the range. */
-static double measure_psnr(const basin__demo *demo, const float *clean, const float *x) {
-    const double peak = (double)demo->range.high - (double)demo->range.low;
-    double sum = 0;
-    for (int64_t i = 0; i < BASIN__DEMO_DENOISED; i++) {
-        double squares = 0;
-        for (int64_t j = i * demo->size; j < (i + 1) * demo->size; j++)
-            squares += pow((double)x[j] - (double)clean[j], 2);
-        sum += 10 * log10(peak * peak * (double)demo->size / squares);
-    }
-    return sum / BASIN__DEMO_DENOISED;
+/* Mean peak signal-to-noise ratio to the clean strokes; the peak is the width of the range. */
+static basin_status measure_psnr(const basin__demo *demo, const float *x, double *psnr) {
+    basin__likeness likeness; /* with the peak 1 */
+    BASIN_TRY(basin__likeness_measure(demo->context, demo->energy->shape, BASIN__DEMO_DENOISED,
+                                      demo->clean, x, &likeness));
+    *psnr = likeness.psnr + 20 * log10((double)(demo->range.high - demo->range.low));
+    return BASIN_OK;
 }
 
 static void clamp(const basin__demo *demo, float *x, int64_t count) {
@@ -218,12 +215,11 @@ static basin_status denoise(basin__demo *demo) {
     options.noise_std = demo->noise_std * (double)(demo->range.high - demo->range.low);
     BASIN_TRY(degrade_and_restore(demo, "denoise", NULL, &options, BASIN__DEMO_DENOISED,
                                   demo->noisy, demo->denoised));
-    demo->psnr_noisy = measure_psnr(demo, demo->clean, demo->noisy);
-    demo->psnr_denoised = measure_psnr(demo, demo->clean, demo->denoised);
+    BASIN_TRY(measure_psnr(demo, demo->noisy, &demo->psnr_noisy));
+    BASIN_TRY(measure_psnr(demo, demo->denoised, &demo->psnr_denoised));
     clamp(demo, demo->noisy, all); /* as it is shown */
     clamp(demo, demo->denoised, all);
-    demo->psnr_clamped = measure_psnr(demo, demo->clean, demo->noisy);
-    return BASIN_OK;
+    return measure_psnr(demo, demo->noisy, &demo->psnr_clamped);
 }
 
 static basin_status fill_in(basin__demo *demo, float *draws, float *mean) {
