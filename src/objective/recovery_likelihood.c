@@ -5,7 +5,7 @@
  * one of i = 1 … N−1 drawn for each example y,
  *
  *     x = y + σ_i n,   x̄ = x + s n',   s² = σ_{i−1}² − σ_i²
- *     loss = w_i (E(x, σ_i) − E(x⁻, σ_i) + square-weight (E(x, σ_i)² + E(x⁻, σ_i)²))
+ *     loss = w_i (E(x, σ_i) − E(x⁻, σ_i) + square-weight (E(x, σ_i)² + E(x⁻, σ_i)²) / d²)
  *
  * x⁻ is where a chain ends that draws from p(x | x̄) ∝ exp(−E(x, σ_i) − ‖x − x̄‖² / (2 s²)). Where it
  * does, the loss's gradient is that of −log p(x | x̄), the term of x̄ being the same in both; and the
@@ -37,8 +37,8 @@ static const basin__option recovery_table[] = {
      "Lowest noise level; the others are the sampler's schedule and levels"},
     {"noise-high", BASIN__OPTION_FLOAT, AT(high), "10", 1e-6, 1e6, NULL, NULL,
      "Highest noise level, which drowns the data"},
-    {"square-weight", BASIN__OPTION_FLOAT, AT(square_weight), "0.01", 0, 1e6, NULL, NULL,
-     "Weight of the energies' squares, beside which their differences are small here"},
+    {"square-weight", BASIN__OPTION_FLOAT, AT(square_weight), "0.04", 0, 1e6, NULL, NULL,
+     "Weight of the squares of energies a value, E/d, which holds the constants of levels"},
     {"weight-power", BASIN__OPTION_FLOAT, AT(power), "0", -4, 4, NULL, NULL,
      "A level's weight is the noise to the level above to this power; 0: all weigh the same"},
     BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
@@ -115,8 +115,9 @@ static basin__objective_values recovery_build(const void *values, basin__loss *o
         basin_graph_add(graph, basin__loss_data(of), basin_graph_mul(graph, noise, sigma));
     basin_value low = basin__loss_energy(of, x, sigma, label).energy;
     basin_value high = basin__loss_energy(of, negative, sigma, label).energy;
+    const double d = (double)basin_shape_count(shape);
     basin_value loss = basin__loss_hold(graph, basin_graph_sub(graph, low, high), low, high,
-                                        options->square_weight);
+                                        options->square_weight / (d * d));
     return (basin__objective_values){
         .loss = weigh(options, of, s, loss), .energy_data = low, .energy_negative = high};
 }
