@@ -13,7 +13,7 @@ enum {
     BASIN__DEMO_DENOISED = 64,
     BASIN__DEMO_FILLED = 16,
     BASIN__DEMO_DRAWS = 2, /* of each that is filled in */
-    BASIN__DEMO_OUTSIDES = 3,
+    BASIN__DEMO_OUTSIDES = 2,
     BASIN__DEMO_SCORES = 3 /* the model's, then trivial ones */
 };
 

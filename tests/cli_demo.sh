@@ -9,7 +9,7 @@ PATH="$tmp:$PATH"
 
 expect 0 "AUROC of 500 held-out strokes" basin demo --updates 2 --out "$tmp/two" --threads 2
 check "the summary names every comparison" sh -c '
-    for line in "energy  " "samples  " "uniform noise  " "shapes  " "inverted strokes  " \
+    for line in "energy  " "samples  " "shapes  " "inverted strokes  " \
         "denoised  " "filled in  " "pictures  " "time  "; do
         grep -q "^ *$line" "$0" || { echo "no line $line"; exit 1; }
     done' "$tmp/expect.out"
