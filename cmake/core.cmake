@@ -11,7 +11,7 @@ target_include_directories(basin_core PUBLIC include src)
 target_link_libraries(basin_core PUBLIC Threads::Threads m)
 
 enable_testing()
-foreach(name test_convolution test_graph test_kernels test_noise test_ops test_plan)
+foreach(name test_convolution test_graph test_kernels test_noise test_ops test_plan test_plan_bits)
   add_executable(${name} tests/${name}.c tests/reference.c)
   target_include_directories(${name} PRIVATE tests tests/core)
   target_link_libraries(${name} PRIVATE basin_core)
