@@ -216,6 +216,7 @@ static const job samplers[] = {
     {"deblur", "{\"blur_std\": 1}", {2, 4, 1}, "langevin", WALK, true, 0.2, 1, CHAINS, 0},
     {"colourise", NULL, {2, 2, 3}, "langevin", WALK, true, 0.2, 1, CHAINS, 0},
     {"denoise", NULL, {2, 4, 1}, "langevin", "{\"steps\": 800}", false, 0.5, 1, CHAINS, 0},
+    {"denoise", NULL, {2, 4, 1}, "langevin", "{\"steps\": 800}", false, 0.5, 2, CHAINS, 0},
     {"super-resolve", NULL, {2, 4, 1}, "langevin", "{\"steps\": 800}", false, 0.5, 1, CHAINS, 0},
     {"deblur",
      "{\"blur_std\": 1}",
