@@ -142,11 +142,16 @@ static void list_rows(const basin__plan *plan, const basin__layout *layout, int 
                                    (x * stride - pad) * layout->pixel);
 }
 
-/** What a phase multiplies: halves, or floats, and those side by side unless outputs are few. */
+/**
+ * What a phase multiplies: halves, or floats, and those side by side unless outputs are few and
+ * rows begin at whole vectors.
+ */
 static void set_numbers(const basin__plan *plan, basin__phase *phase, basin_value input,
                         int outputs) {
-    phase->is_half = plan->places[input].is_half;
-    if (!phase->is_half && outputs <= BASIN__CONV_FEW && phase->run % BASIN__CHANNEL_UNIT == 0)
+    const basin__place *place = &plan->places[input];
+    phase->is_half = place->is_half;
+    if (!phase->is_half && outputs <= BASIN__CONV_FEW && phase->run % BASIN__CHANNEL_UNIT == 0 &&
+        place->layout.pixel % BASIN__CHANNEL_UNIT == 0)
         phase->few = outputs;
 }
 
