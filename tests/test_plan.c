@@ -7,13 +7,13 @@
 #include "plan_support.h"
 
 /** Outputs on one instruction set, off by more than `least` and less than `most` of the largest. */
-static void check_near(const net *n, basin__isa isa, numbers kind, double least, double most,
-                       const answer *exact) {
+static void check_near(const net *n, basin__isa isa, numbers kind, int64_t batch, double least,
+                       double most, const answer *exact) {
     basin_context *context = test_context_on(basin__isa_name(isa), 2);
     if (!context)
         return; /* this processor lacks it */
     answer got;
-    solve(context, n, 9, kind, 0, &got);
+    solve(context, n, batch, kind, 0, &got);
     for (int o = 0; o < (kind == HALVES ? 2 : 2 + name_count); o++) {
         const double d = difference(&got, exact, o);
         if (!(d > least && d < most))
@@ -34,9 +34,57 @@ static void test_near_f64(void **state) {
         solve(context, &nets[k], 9, F64, 0, &exact);
         basin_context_destroy(context);
         for (int isa = 0; isa < BASIN__ISA_COUNT; isa++)
-            check_near(&nets[k], (basin__isa)isa, F32, -1, 1e-5, &exact);
+            check_near(&nets[k], (basin__isa)isa, F32, 9, -1, 1e-5, &exact);
         for (int isa = BASIN__ISA_GENERIC; isa < BASIN__ISA_COUNT; isa++)
-            check_near(&nets[k], (basin__isa)isa, HALVES, 1e-6, 2e-2, &exact);
+            check_near(&nets[k], (basin__isa)isa, HALVES, 9, 1e-6, 2e-2, &exact);
+        forget(&exact);
+    }
+}
+
+static int random_of(uint64_t *index, int low, int high) {
+    return low + (int)(0.5 * (test_number((*index)++) + 1) * (high - low + 1));
+}
+
+/** Shapes that nobody thought of: each layer's kernel fits into what the one before gives. */
+static net random_net(uint64_t *index, char name[static 96]) {
+    static const int channels[] = {1, 2, 3, 4, 4, 5, 8, 16, 17, 32};
+    const int most = BASIN_COUNT(channels) - 1;
+    net n = {.name = name,
+             .height = random_of(index, 1, 12),
+             .width = random_of(index, 1, 12),
+             .channels = channels[random_of(index, 0, most)],
+             .is_residual = random_of(index, 0, 3) == 0};
+    int height = n.height, width = n.width;
+    int length = snprintf(name, 96, "random %d x %d x %d", height, width, n.channels);
+    for (int i = 0, count = random_of(index, 1, 4); i < count; i++) {
+        layer *l = &n.layers[i];
+        l->outputs = channels[random_of(index, 0, most)];
+        l->kernel = random_of(index, 1, 5);
+        l->pad = random_of(index, 0, l->kernel - 1);
+        l->stride = random_of(index, 1, 3);
+        const int fits = (height < width ? height : width) + 2 * l->pad;
+        l->kernel = l->kernel < fits ? l->kernel : fits;
+        l->pad = l->pad < l->kernel ? l->pad : l->kernel - 1;
+        height = (height + 2 * l->pad - l->kernel) / l->stride + 1;
+        width = (width + 2 * l->pad - l->kernel) / l->stride + 1;
+        length += snprintf(name + length, (size_t)(96 - length), ", %d %d %d %d", l->outputs,
+                           l->kernel, l->stride, l->pad);
+    }
+    return n;
+}
+
+static void test_random(void **state) {
+    (void)state;
+    uint64_t index = 1;
+    for (int k = 0; k < 300; k++) {
+        char name[96];
+        const net n = random_net(&index, name);
+        answer exact;
+        basin_context *context = test_context_on("reference", 1);
+        solve(context, &n, 3, F64, 0, &exact);
+        basin_context_destroy(context);
+        for (int isa = 0; isa < BASIN__ISA_COUNT; isa++)
+            check_near(&n, (basin__isa)isa, F32, 3, -1, 1e-4, &exact);
         forget(&exact);
     }
 }
@@ -98,6 +146,7 @@ static void test_errors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_near_f64),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_exact_convolution),
         cmocka_unit_test(test_errors),
     };
