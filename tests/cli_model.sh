@@ -27,6 +27,14 @@ expect 1 "holds no model" basin info "$tmp"
 expect 2 "MODEL is missing" basin info
 expect 2 "holds a network conv, not mlp" basin info "$run" --network mlp
 expect 2 "is not HEIGHTxWIDTH" basin info "$run" --shape 16
+
+# Each model that comes with Basin is the one of its card.
+for file in models/*.safetensors; do
+    name=$(basename "$file")
+    expect 0 "$(sed -n "/^## $name$/,/^## /s/^| SHA-256 | \`\(.*\)\` |$/\1/p" models/README.md)  $file" sha256sum "$file"
+    expect 0 "model       $file" basin info "$file"
+done
+
 head -c 300 "$model" >"$tmp/cut.safetensors"
 expect 1 "$tmp/cut.safetensors" basin info "$tmp/cut.safetensors"
 
