@@ -29,9 +29,11 @@ expect 2 "holds a network conv, not mlp" basin info "$run" --network mlp
 expect 2 "is not HEIGHTxWIDTH" basin info "$run" --shape 16
 
 # Each model that comes with Basin is the one of its card.
+is_of_its_card() {
+    sed -n "/^## $1\$/,/^| SHA-256/p" models/README.md | grep -qF "$(sha256sum <"models/$1" | cut -c 1-64)"
+}
 for file in models/*.safetensors; do
-    name=$(basename "$file")
-    expect 0 "$(sed -n "/^## $name$/,/^## /s/^| SHA-256 | \`\(.*\)\` |$/\1/p" models/README.md)  $file" sha256sum "$file"
+    check "$file is the one of its card" is_of_its_card "$(basename "$file")"
     expect 0 "model       $file" basin info "$file"
 done
 
