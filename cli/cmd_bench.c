@@ -399,6 +399,10 @@ static basin_status make_trainer(basin__command *command, basin_shape shape, flo
                   "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
     basin_status status = settings ? BASIN_OK : BASIN_ERROR_MEMORY;
     set_noise_levels(command);
+    if (status == BASIN_OK) /* settles options that follow from others */
+        status = basin__sampler_check(
+            context, basin__sampler_find(basin__command_choice(command, "sampler").name),
+            basin__command_group(command, "sampler"));
     for (size_t i = 0; status == BASIN_OK && kinds[i] != NULL; i++)
         status = basin__options_to_json(context, basin__command_group(command, kinds[i]), settings);
     const bool is_image = shape.height > 1 || shape.width > 1;

@@ -69,10 +69,9 @@ static basin_status choose(const density_options *options, comparison *of) {
                            options->noise_std);
     if (!is_known(of) && of->noise_std < 0) /* samples are as noisy as they are to be */
         of->noise_std = 0;
-    if (energy->condition.noise_level && of->noise_std < 0)
-        of->noise_std = energy->noise_level;
     if (of->noise_std < 0)
-        of->noise_std = basin__energy_noted_number(energy, "data_noise_level", 0);
+        of->noise_std = hypot(energy->condition.noise_level ? energy->noise_level : 0,
+                              basin__energy_noted_number(energy, "data_noise_level", 0));
     return of->temperature > 0
                ? BASIN_OK
                : basin__fail(

@@ -3,6 +3,7 @@
  * basin info: what a model file holds and how it was trained.
  */
 #include "model.h"
+#include "objective/objective.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -128,14 +129,20 @@ static void print_options(const char *title, const char *name, const json_t *opt
     basin__print_wrapped(stdout, list, COLUMN, COLUMN);
 }
 
+static const char *why_nominal(const basin_energy *energy) {
+    const char *name = basin__energy_noted(energy, "objective");
+    const basin__objective_def *objective = name ? basin__objective_find(name) : NULL;
+    return objective && objective->learns_no_density
+               ? "nominal: the objective fits no density"
+               : "nominal: gradients were clipped, values boxed or noise added before the gradient";
+}
+
 static void print_training(const basin_energy *energy) {
     basin_temperature temperature = basin_energy_temperature(energy);
     const char *sampler = basin__energy_noted(energy, "sampler");
     if (basin__energy_noted(energy, "temperature"))
         printf("temperature %.6g, %s\n", temperature.value,
-               temperature.is_exact ? "exact"
-                                    : "nominal: gradients were clipped, values boxed or noise "
-                                      "added before the gradient");
+               temperature.is_exact ? "exact" : why_nominal(energy));
     else
         puts("temperature unknown");
     if (sampler) {

@@ -155,10 +155,23 @@ static basin_status dry_run(basin__command *command, const basin_train_options *
 
 /* ---- the verb ---- */
 
-/** One that the objective watches. */
-static void print_energy(const char *name, double energy) {
-    if (!isnan(energy))
-        printf("%s %.6g,", name, energy);
+/** Those that are watched. */
+static void print_energies(const basin_train_progress *last) {
+    const struct {
+        const char *name;
+        double energy;
+    } all[] = {{"data", last->energy_data},
+               {"negatives", last->energy_negative},
+               {"held-out", last->energy_held_out},
+               {"noise", last->energy_noise}};
+    const char *between = "energies     ";
+    for (size_t i = 0; i < BASIN_COUNT(all); i++) {
+        if (isnan(all[i].energy))
+            continue;
+        printf("%s%s %.6g", between, all[i].name, all[i].energy);
+        between = ", ";
+    }
+    putchar('\n');
 }
 
 static void print_summary(const char *folder, const basin_train_progress *last,
@@ -166,10 +179,7 @@ static void print_summary(const char *folder, const basin_train_progress *last,
     printf("run          %s\n", folder);
     printf("updates      %lld, roll-backs %d\n", (long long)last->update, last->roll_backs);
     printf("loss         %.6g\n", last->loss);
-    printf("energies    ");
-    print_energy(" data", last->energy_data);
-    print_energy(" negatives", last->energy_negative);
-    printf(" held-out %.6g, noise %.6g\n", last->energy_held_out, last->energy_noise);
+    print_energies(last);
     printf("temperature  %.6g (%s)\n", temperature.value,
            temperature.is_exact ? "exact" : "nominal");
 }

@@ -23,6 +23,11 @@ expect 0 "500 points, noise 0" basin density --model plain --data two-moons --co
 expect 0 "noise 0.3" basin density --model levels --data two-moons --count 500
 expect 0 "noise 0.5" basin density --model levels --data two-moons --count 500 --noise-level 0.5
 expect 0 "noise 0.5" basin density --model noisy --data two-moons --count 500
+check "noise is added to the data" train nce plain-noisy --data-noise 0.3
+check "noise is added to noisy data" train diffusion levels-noisy --noise-conditional \
+    --noise-low 0.3 --data-noise 0.4
+expect 0 "noise 0.3" basin density --model plain-noisy --data two-moons --count 500
+expect 0 "noise 0.5" basin density --model levels-noisy --data two-moons --count 500
 expect 0 '"kl":' basin density --model plain --data two-moons --count 500 --json \
     --picture moons.png
 check "a picture is written" test -s moons.png

@@ -254,6 +254,8 @@ static void test_what_does_not_fit_is_refused(void **state) {
     expect_refused("{\"objective\": \"jem\", \"logits\": 3}", false, "data has none");
     expect_refused("{\"class_conditional\": true}", true, "--classes 3");
     expect_refused("{\"class_conditional\": true, \"classes\": 3}", false, "data has none");
+    expect_refused("{\"classes\": 3}", true, "give --class-conditional");
+    expect_refused("{\"classes\": 3, \"objective\": \"improved-cd\"}", true, "tells it none");
     expect_refused("{\"logits\": 3, \"classes\": 3}", true, "leave classes away");
     expect_refused("{\"logits\": 3, \"noise_conditional\": true}", true,
                    "leave noise-conditional away");

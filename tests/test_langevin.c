@@ -181,6 +181,8 @@ static void test_contradictions(void **state) {
     assert_int_equal(sample_field(1, &f, "{\"box_low\": 2}", 1, x, NULL), BASIN_ERROR_CONFIG);
     assert_int_equal(sample_field(1, &f, "{\"noise\": \"auto\", \"noise_std\": 1}", 1, x, NULL),
                      BASIN_ERROR_CONFIG);
+    assert_int_equal(sample_field(1, &f, "{\"noise_std\": 1, \"temperature\": 0.5}", 1, x, NULL),
+                     BASIN_ERROR_CONFIG);
     assert_int_equal(sample_field(1, &f, "{\"step_size\": -1}", 1, x, NULL), BASIN_ERROR_CONFIG);
     assert_int_equal(sample_field(1, &f, "{\"stepsize\": 1}", 1, x, NULL), BASIN_ERROR_CONFIG);
     assert_int_equal(sample_field(1, &f, "[", 1, x, NULL), BASIN_ERROR_CONFIG);

@@ -332,6 +332,17 @@ static void test_refusals(void **state) {
     assert_int_equal(basin_likelihood(energy, &options, 1, x, &got, NULL, NULL),
                      BASIN_ERROR_ARGUMENT);
     options = make_options(3, 0.2);
+    options.sigma_min = (double)NAN;
+    assert_int_equal(basin_likelihood(energy, &options, 1, x, &got, NULL, NULL),
+                     BASIN_ERROR_ARGUMENT);
+    options = make_options(INFINITY, 0.2);
+    assert_int_equal(basin_likelihood(energy, &options, 1, x, &got, NULL, NULL),
+                     BASIN_ERROR_ARGUMENT);
+    options = make_options(3, 0.2);
+    options.prior_std = INFINITY;
+    assert_int_equal(basin_likelihood(energy, &options, 1, x, &got, NULL, NULL),
+                     BASIN_ERROR_ARGUMENT);
+    options = make_options(3, 0.2);
     options.evaluations_max = 10;
     assert_int_equal(basin_likelihood(energy, &options, 1, x, &got, NULL, NULL),
                      BASIN_ERROR_DIVERGED);

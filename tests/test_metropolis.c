@@ -144,6 +144,36 @@ static void cliff_energy(void *user, int64_t n, const float *x, double *energies
     }
 }
 
+/* A gradient everywhere, and no energy at 2. */
+static void hole_energy(void *user, int64_t n, const float *x, double *energies, float *gradient) {
+    (void)user;
+    for (int64_t i = 0; i < n; i++) {
+        energies[i] = x[i] < 2 ? 0.5 * (double)x[i] * (double)x[i] : (double)NAN;
+        if (gradient)
+            gradient[i] = x[i];
+    }
+}
+
+static void test_no_energy_at_the_start(void **state) {
+    (void)state;
+    static const char *const samplers[] = {"mala", "hmc"};
+    basin_context *context = make_context(1);
+    basin_energy *energy;
+    assert_int_equal(basin_energy_from_callback(context, 1, 1, 1, hole_energy, NULL, &energy),
+                     BASIN_OK);
+    for (int k = 0; k < 2; k++) {
+        float x[2] = {0, 2};
+        basin_sample_options options;
+        basin_sample_options_init(&options);
+        options.sampler = samplers[k];
+        options.is_started = true;
+        assert_int_equal(basin_sample(energy, &options, 1, x, NULL), BASIN_OK);
+        assert_int_equal(basin_sample(energy, &options, 2, x, NULL), BASIN_ERROR_DIVERGED);
+    }
+    basin_energy_destroy(energy);
+    basin_context_destroy(context);
+}
+
 static void test_non_finite_moves(void **state) {
     (void)state;
     static const char *const samplers[] = {"mala", "hmc"};
@@ -174,6 +204,7 @@ static void test_non_finite_moves(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_no_energy_at_the_start),
         cmocka_unit_test(test_plain_density),
         cmocka_unit_test(test_non_finite_moves),
     };

@@ -426,7 +426,7 @@ static void test_a_gaussian_is_learnt(void **state) {
         "{\"objective\": \"recovery-likelihood\", \"noise_conditional\": true,"
         " \"hidden\": [24, 24], \"noise_low\": 0.3, \"noise_high\": 4, \"levels\": 5,"
         " \"square_weight\": 0.004, \"updates\": 600, \"batch\": 256,"
-        " \"learning_rate\": 5e-3, \"decay\": \"cosine\", \"average\": 0.98}";
+        " \"learning_rate\": 5e-3, \"decay\": \"cosine\", \"average\": 0.98, \"box\": \"clamp\"}";
     options.data = options.held_out = data;
     basin_energy *energy;
     if (basin_train(context, &options, &energy) != BASIN_OK)
@@ -440,7 +440,7 @@ static void test_a_gaussian_is_learnt(void **state) {
     for (int i = 0; i < 2; i++)
         if (!(fabs(rises[i] - right[i]) < 0.15))
             fail_msg("E rises by %.3f along axis %d, and %.3f is right", rises[i], i, right[i]);
-    assert_true(basin_energy_temperature(energy).is_exact);
+    assert_true(basin_energy_temperature(energy).is_exact); /* the box is of samples alone */
     assert_true(fabs(basin_energy_temperature(energy).value - 1) < 1e-12);
     basin_energy_destroy(energy);
     basin_data_close(data);
@@ -457,6 +457,7 @@ static bool watch(void *user, const basin_train_progress *progress) {
     if (progress->is_report) {
         of->reports++;
         assert_true(isfinite(progress->loss) && isfinite(progress->energy_negative));
+        assert_true(isnan(progress->energy_held_out) && isnan(progress->energy_noise));
     }
     return progress->update != of->stop_at;
 }

@@ -3,6 +3,7 @@
  * Samplers that walk down noise levels against exact facts on Gaussians and mixtures of them: see
  * test_sampler_moments.c for their moments.
  */
+#include "sampler/adaptive.h"
 #include "sampler_support.h"
 
 /* ---- schedules ---- */
@@ -100,6 +101,58 @@ static void test_flow_adaptive(void **state) {
     assert_int_equal(sample(&of, &few, 1, &x), BASIN_ERROR_DIVERGED);
     const job churned = {.sampler = "ode", .settings = "{\"method\": \"rk45\", \"churn\": 1}"};
     assert_int_equal(sample(&of, &churned, 1, &x), BASIN_ERROR_CONFIG);
+}
+
+/* dx/dt = −√x, which is no number below 0: x(t) = (√x₀ − t/2)². */
+typedef struct root {
+    int n, undefined; /* slopes that were no numbers */
+} root;
+
+static void derive_root(void *user, const float *x, const double *t, float *slope,
+                        double *extra_slope) {
+    root *of = user;
+    (void)t;
+    (void)extra_slope;
+    for (int i = 0; i < of->n; i++) {
+        slope[i] = -sqrtf(x[i]);
+        of->undefined += isnan(slope[i]);
+    }
+}
+
+static basin__adaptive_end walk_roots(root *of, float *x) {
+    float scratch[BASIN__ADAPTIVE_SCRATCH * 2];
+    double numbers[BASIN__ADAPTIVE_NUMBERS * 2];
+    basin_context *context = make_context(1);
+    basin__adaptive walk = {.kernels = basin__cpu_kernels_for(basin__context_isa(context)),
+                            .n = of->n,
+                            .size = 1,
+                            .x = x,
+                            .to = 1.99,
+                            .absolute = 1e-6,
+                            .relative = 1e-6,
+                            .evaluations_max = 2000,
+                            .scratch = scratch,
+                            .numbers = numbers,
+                            .derive = derive_root,
+                            .user = of};
+    const basin__adaptive_end end = basin__adaptive_walk(&walk);
+    basin_context_destroy(context);
+    return end;
+}
+
+/* A step that leads to where there is no slope is tried again, shorter, by that chain alone. */
+static void test_flow_beside_a_hole(void **state) {
+    (void)state;
+    root of = {.n = 2};
+    float x[2] = {1, 9}, alone = 9, broken = -1;
+    assert_int_equal(walk_roots(&of, x), BASIN__ADAPTIVE_DONE);
+    assert_true(of.undefined > 0);
+    assert_true(fabs((double)x[0] - 0.005 * 0.005) < 1e-5);
+    assert_true(fabs((double)x[1] - 2.005 * 2.005) < 1e-4);
+    of = (root){.n = 1};
+    assert_int_equal(walk_roots(&of, &alone), BASIN__ADAPTIVE_DONE);
+    assert_true(of.undefined == 0 && x[1] <= alone && x[1] >= alone);
+    assert_int_equal(walk_roots(&of, &broken), BASIN__ADAPTIVE_STOPPED);
 }
 
 /* ---- densities ---- */
@@ -295,7 +348,12 @@ static void test_refusals(void **state) {
         check_refused(&conditional, walkers[i], NULL, -1, 1, BASIN_ERROR_ARGUMENT);
     }
     check_refused(&conditional, "recovery-langevin", "{\"levels\": 1}", -1, 0, BASIN_ERROR_CONFIG);
+    check_refused(&conditional, "predictor-corrector",
+                  "{\"predictor\": \"none\", \"corrector_steps\": 0}", -1, 0, BASIN_ERROR_CONFIG);
+    check_refused(&conditional, "ode", "{\"churn_low\": 2, \"churn_high\": 1}", -1, 0,
+                  BASIN_ERROR_CONFIG);
     check_refused(&conditional, "langevin", NULL, 2, 0, BASIN_ERROR_ARGUMENT);
+    check_refused(&conditional, "langevin", NULL, -1, (double)NAN, BASIN_ERROR_ARGUMENT);
     check_refused(&conditional, "langevin", NULL, -1, -1, BASIN_ERROR_ARGUMENT);
     check_refused(&plain, "langevin", NULL, -1, 1, BASIN_ERROR_ARGUMENT);
     check_refused(&plain, "mala", NULL, 0, 0, BASIN_ERROR_ARGUMENT);
@@ -532,12 +590,19 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedules),      cmocka_unit_test(test_flow_orders),
-        cmocka_unit_test(test_flow_adaptive),  cmocka_unit_test(test_two_parts),
-        cmocka_unit_test(test_guidance),       cmocka_unit_test(test_guided_moves),
-        cmocka_unit_test(test_one_level),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_trained_levels), cmocka_unit_test(test_threads_change_nothing),
-        cmocka_unit_test(test_cost),           cmocka_unit_test(test_adaptive_cost),
+        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_flow_orders),
+        cmocka_unit_test(test_flow_adaptive),
+        cmocka_unit_test(test_flow_beside_a_hole),
+        cmocka_unit_test(test_two_parts),
+        cmocka_unit_test(test_guidance),
+        cmocka_unit_test(test_guided_moves),
+        cmocka_unit_test(test_one_level),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_trained_levels),
+        cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_cost),
+        cmocka_unit_test(test_adaptive_cost),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,8 +25,9 @@ typedef struct basin_train_progress {
     bool is_report; /**< an interval has just ended: the numbers below are new */
     double loss;
     double energy_data, energy_negative; /**< NaN where the objective has none */
-    double energy_held_out;              /**< NaN where there are no held-out examples */
-    double energy_noise;                 /**< of uniform noise */
+    /** Of held-out examples, NaN where there are none, and of uniform noise; both NaN where data
+       and negatives are at noise levels of their own, with which they could not be compared. */
+    double energy_held_out, energy_noise;
     double accuracy_held_out;      /**< share of held-out examples put into their class, by the
                                         averaged parameters; NaN where the network gives no logits */
     double cross_entropy_held_out; /**< -log p(class | x), nats, likewise */

@@ -8,7 +8,7 @@
  *   noise_level_low, noise_level_high (of networks that take one),
  *   temperature, temperature_exact "true"|"false", sampler, sampler_options (JSON object),
  *   range_low, range_high (of the values the network takes), data (the training set),
- *   data_noise_level (of noise on the data, where it is its density that was learnt)
+ *   data_noise_level (of noise on the data, whose density it is that was learnt; none: 0)
  *                                             noted by training
  * and any others, which are kept as they are.
  */

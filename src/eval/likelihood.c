@@ -77,12 +77,11 @@ static void differentiate(const tile_run *run, const basin__points *points, doub
     }
 }
 
-static bool derive(void *user, const float *x, const double *sigma, float *slope,
+static void derive(void *user, const float *x, const double *sigma, float *slope,
                    double *extra_slope) {
     const tile_run *run = user;
     const int64_t size = run->all->size;
     const basin__points points = {.x = x, .noise_level = run->levels, .label = run->labels};
-    bool is_finite = true;
     for (int i = 0; i < run->n; i++)
         run->levels[i] = (float)sigma[i];
     differentiate(run, &points, extra_slope);
@@ -90,9 +89,7 @@ static bool derive(void *user, const float *x, const double *sigma, float *slope
     for (int i = 0; i < run->n; i++) {
         run->all->kernels->axpy(slope + i * size, (float)sigma[i], run->gradient + i * size, size);
         extra_slope[i] *= sigma[i];
-        is_finite &= isfinite(extra_slope[i]);
     }
-    return is_finite && run->all->kernels->all_finite(slope, run->n * size);
 }
 
 /* ---- one run of a tile ---- */
@@ -192,6 +189,8 @@ static void run_tile(void *user, int64_t index, int worker) {
 
 /* ---- the whole ---- */
 
+static bool is_zero(double number) { return number >= 0 && number <= 0; }
+
 static basin_status check(const basin_energy *energy, basin_likelihood_options *options,
                           int64_t n) {
     basin_context *context = energy->context;
@@ -199,21 +198,22 @@ static basin_status check(const basin_energy *energy, basin_likelihood_options *
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "the flow's likelihood is of energies at all noise levels, and the "
                            "model takes none");
-    if (!(options->sigma_max > 0))
+    if (is_zero(options->sigma_max))
         options->sigma_max = basin__energy_noted_number(energy, "noise_level_high", 0);
-    if (!(options->sigma_min > 0))
+    if (is_zero(options->sigma_min))
         options->sigma_min = basin__energy_noted_number(energy, "noise_level_low", 0);
     const basin__range range = basin__energy_range(energy);
     if (isnan(options->prior_mean))
         options->prior_mean =
             basin__energy_is_image(energy) ? 0.5 * (double)(range.low + range.high) : 0;
-    if (!(options->sigma_min > 0 && options->sigma_min < options->sigma_max))
+    if (!(options->sigma_min > 0 && options->sigma_min < options->sigma_max &&
+          isfinite(options->sigma_max)))
         return basin__fail(context, BASIN_ERROR_ARGUMENT,
                            "the flow goes from sigma_max %g to sigma_min %g, which must be lower "
                            "and above 0",
                            options->sigma_max, options->sigma_min);
     if (n < 0 || options->repeats < 1 || options->evaluations_max < 7 ||
-        !(options->bin_width >= 0) || !(options->prior_std >= 0) ||
+        !(options->bin_width >= 0) || !(options->prior_std >= 0 && isfinite(options->prior_std)) ||
         !(options->tolerance_absolute > 0) || !(options->tolerance_relative >= 0))
         return basin__fail(context, BASIN_ERROR_ARGUMENT,
                            "a likelihood needs n, bin_width, prior_std and tolerance_relative of "

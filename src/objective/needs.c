@@ -43,13 +43,17 @@ static basin_status check_logits(const char *name, const basin_energy *energy) {
                        name, energy->network->name);
 }
 
+unsigned basin__objective_needs(const basin__objective_def *objective, const void *options) {
+    const unsigned brought =
+        objective->needs_by_options != NULL ? objective->needs_by_options(options) : 0;
+    return objective->needs | brought;
+}
+
 basin_status basin__objective_check(const basin__objective_def *objective, const void *options,
                                     basin_energy *energy, int class_count) {
     basin_context *context = energy->context;
     const char *name = objective->name, *network = energy->network->name;
-    unsigned needs = objective->needs;
-    if (objective->needs_by_options != NULL)
-        needs |= objective->needs_by_options(options);
+    const unsigned needs = basin__objective_needs(objective, options);
     if (objective->check != NULL)
         BASIN_TRY(objective->check(context, options));
     if ((needs & BASIN__NEED_NOISE_LEVEL) && !energy->condition.noise_level)

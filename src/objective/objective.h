@@ -74,7 +74,7 @@ typedef struct basin__objective_def {
     const char *help;
     const basin__option *options;
     size_t option_count, options_bytes;
-    unsigned needs;         /* of basin__need */
+    unsigned needs;         /* of basin__need, whatever the options */
     const char *sampler;    /* that it is trained with, unless another is asked for; NULL: any */
     bool learns_no_density; /* nothing fits exp(−E), so the model's temperature is nominal */
     /** Needs that options bring beside. NULL: none. */
@@ -175,6 +175,8 @@ basin_status basin__loss_run(basin__loss *loss);
 /** Let states take the values computed by the last run. Once per parameter step. */
 void basin__loss_advance_states(basin__loss *loss);
 
+/** All of basin__need, those that options bring among them. */
+unsigned basin__objective_needs(const basin__objective_def *objective, const void *options);
 /**
  * Whether the objective's needs are met by a network and data; BASIN_ERROR_CONFIG says which is
  * not, and what to take instead. `class_count` is of the data, 0: no labels.

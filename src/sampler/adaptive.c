@@ -8,7 +8,8 @@
  * where the seventh point is the solution at t + h of order 5, so that k_7 is the next step's k_1;
  * h Σ_s e_s k_s is its difference from the solution of order 4. A step is taken where that error is
  * at most 1 in units of what is allowed, by root mean square over a chain's elements; the next is
- * 0.9 error^(−1/5) times as long.
+ * 0.9 error^(−1/5) times as long. One that led to where the slope is not finite is tried again, a
+ * fifth as long.
  *
  * Chains of a tile are evaluated together, each at its own time. One that came to its end is
  * evaluated where it is until all have, so its numbers do not depend on the others.
@@ -62,7 +63,7 @@ static places places_of(const basin__adaptive *walk) {
 static double direction(const basin__adaptive *walk) { return walk->to > walk->from ? 1 : -1; }
 
 /** k_s of every chain; the points are left in `point`. */
-static bool stage(const basin__adaptive *walk, const places *at, int s) {
+static void stage(const basin__adaptive *walk, const places *at, int s) {
     memcpy(at->point, walk->x, (size_t)(walk->n * walk->size) * sizeof(float));
     for (int i = 0; i < walk->n; i++) {
         const double h = direction(walk) * at->step[i];
@@ -77,14 +78,25 @@ static bool stage(const basin__adaptive *walk, const places *at, int s) {
         for (int j = 0; j < s; j++)
             at->extra_point[i] += h * weight[s][j] * at->extra_k[j][i];
     }
-    return walk->derive(walk->user, at->point, at->t_stage, at->k[s], at->extra_k[s]);
+    walk->derive(walk->user, at->point, at->t_stage, at->k[s], at->extra_k[s]);
+}
+
+/** Whether k_1 of every chain is. A step is only taken where k_7, the next one's k_1, is. */
+static bool is_first_finite(const basin__adaptive *walk, const places *at) {
+    bool is_finite = walk->kernels->all_finite(at->k[0], walk->n * walk->size);
+    for (int i = 0; walk->extra != NULL && i < walk->n; i++)
+        is_finite &= isfinite(at->extra_k[0][i]);
+    return is_finite;
 }
 
 static double allowed(const basin__adaptive *walk, double before, double after) {
     return walk->absolute + walk->relative * fmax(fabs(before), fabs(after));
 }
 
-/** The step's error in units of what is allowed; `point` is where it leads. */
+/**
+ * The step's error in units of what is allowed; `point` is where it leads. NaN where a slope or
+ * that is not finite.
+ */
 static double error_of(const basin__adaptive *walk, const places *at, int chain) {
     const int64_t first = chain * walk->size;
     double sum = 0, extra = 0;
@@ -100,7 +112,10 @@ static double error_of(const basin__adaptive *walk, const places *at, int chain)
             extra += error_weight[s] * at->extra_k[s][chain];
         extra *= at->step[chain] / allowed(walk, walk->extra[chain], at->extra_point[chain]);
     }
-    return fmax(sqrt(sum / (double)walk->size), fabs(extra));
+    const double whole = sqrt(sum / (double)walk->size);
+    const bool is_known = isfinite(whole) && isfinite(extra) &&
+                          walk->kernels->all_finite(at->point + first, walk->size);
+    return is_known ? fmax(whole, fabs(extra)) : (double)NAN; /* fmax would pass over a NaN */
 }
 
 static void take(basin__adaptive *walk, const places *at, int chain) {
@@ -122,7 +137,7 @@ static bool conclude(basin__adaptive *walk, const places *at, int chain) {
     const bool is_taken = error <= 1; /* NaN is not */
     double factor = error > 0 ? fmax(0.2, fmin(5, 0.9 * pow(error, -0.2))) : 5;
     if (!is_taken)
-        factor = isfinite(error) ? fmin(factor, 1) : 0.2;
+        factor = isnan(error) ? 0.2 : fmin(factor, 1);
     const double next = at->step[chain] * fmin(factor, at->factor_max[chain]);
     double left = fabs(walk->to - at->t[chain]);
     at->factor_max[chain] = is_taken ? 5 : 1;
@@ -160,7 +175,8 @@ basin__adaptive_end basin__adaptive_walk(basin__adaptive *walk) {
         at.t[i] = walk->from;
         at.step[i] = 0;
     }
-    if (!stage(walk, &at, 0))
+    stage(walk, &at, 0);
+    if (!is_first_finite(walk, &at))
         return BASIN__ADAPTIVE_STOPPED;
     for (int i = 0; i < walk->n; i++)
         guess_step(walk, &at, i);
@@ -168,8 +184,7 @@ basin__adaptive_end basin__adaptive_walk(basin__adaptive *walk) {
         if (walk->evaluations + STAGES - 1 > walk->evaluations_max)
             return BASIN__ADAPTIVE_UNFINISHED;
         for (int s = 1; s < STAGES; s++, walk->evaluations++)
-            if (!stage(walk, &at, s))
-                return BASIN__ADAPTIVE_STOPPED;
+            stage(walk, &at, s);
         is_walking = false;
         for (int i = 0; i < walk->n; i++)
             is_walking |= conclude(walk, &at, i);

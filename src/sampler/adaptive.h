@@ -25,9 +25,9 @@ struct basin__adaptive {
     double *numbers; /* [BASIN__ADAPTIVE_NUMBERS, n] */
     /**
      * slope = dx/dt at points x, chain i at time t[i], and where there is an extra coordinate its
-     * slope. False stops the walk.
+     * slope. Where one is not finite, the step that asked for it is tried again, shorter.
      */
-    bool (*derive)(void *user, const float *x, const double *t, float *slope, double *extra_slope);
+    void (*derive)(void *user, const float *x, const double *t, float *slope, double *extra_slope);
     /** Told when a chain comes to its end, after so many evaluations; NULL: not wanted. */
     void (*arrive)(void *user, int chain, int64_t evaluations);
     void *user;
@@ -36,7 +36,7 @@ struct basin__adaptive {
 
 typedef enum basin__adaptive_end {
     BASIN__ADAPTIVE_DONE,
-    BASIN__ADAPTIVE_STOPPED,   /* by derive */
+    BASIN__ADAPTIVE_STOPPED,   /* a chain's first slope is not finite */
     BASIN__ADAPTIVE_UNFINISHED /* a chain needs more than evaluations_max */
 } basin__adaptive_end;
 

@@ -43,8 +43,8 @@ static const basin__option langevin_table[] = {
      "Take noise-std as given, or as sqrt(2 step-size temperature)"},
     {"noise-std", BASIN__OPTION_FLOAT, AT(noise_std), "0.005", 0, 1e6, NULL, NULL,
      "Standard deviation of a step's noise"},
-    {"temperature", BASIN__OPTION_FLOAT, AT(temperature), "1", 0, 1e12, NULL, NULL,
-     "Temperature of the chain where noise is auto"},
+    {"temperature", BASIN__OPTION_FLOAT, AT(temperature), "1", 0, 1e24, NULL, NULL,
+     "Temperature of the chain where noise is auto; else it follows from noise-std"},
     {"noise-before", BASIN__OPTION_FLAG, AT(noise_before), NULL, 0, 0, NULL, NULL,
      "Add the noise before the gradient is taken"},
     {"gradient-clip", BASIN__OPTION_CHOICE, AT(gradient_clip), "element", 0, 0, "none|element|norm",
@@ -59,6 +59,10 @@ static const basin__option langevin_table[] = {
      "Upper end of the box; by default the data's"},
 };
 
+static double temperature_of(const langevin_options *options) {
+    return options->noise_std * options->noise_std / (2 * options->step_size);
+}
+
 static basin_status langevin_check(basin_context *context, void *values) {
     langevin_options *options = values;
     if (options->box != BOX_NONE && !(options->box_low < options->box_high))
@@ -67,15 +71,17 @@ static basin_status langevin_check(basin_context *context, void *values) {
                            options->box_low, options->box_high);
     if (options->noise == NOISE_AUTO)
         options->noise_std = sqrt(2 * options->step_size * options->temperature);
+    else
+        options->temperature = temperature_of(options);
     return BASIN_OK;
 }
 
 static basin_temperature langevin_temperature(const void *values) {
     const langevin_options *options = values;
-    basin_temperature temperature = {
-        .value = options->noise_std * options->noise_std / (2 * options->step_size),
-        .is_exact = options->gradient_clip == CLIP_NONE && options->box == BOX_NONE &&
-                    !options->noise_before};
+    basin_temperature temperature = {.value = temperature_of(options),
+                                     .is_exact = options->gradient_clip == CLIP_NONE &&
+                                                 options->box == BOX_NONE &&
+                                                 !options->noise_before};
     return temperature;
 }
 

@@ -42,7 +42,9 @@ bool basin__metropolis_begin(const basin__metropolis *walk, const basin__cpu_ker
         return false;
     memcpy(at.gradient, tile->gradient, (size_t)(tile->n * tile->size) * sizeof(float));
     memcpy(at.energies, tile->energies, (size_t)tile->n * sizeof(double));
-    return true;
+    for (int i = 0; i < tile->n; i++) /* or no move could be accepted any more */
+        tile->is_diverged |= !(tile->energies[i] > -INFINITY);
+    return !tile->is_diverged;
 }
 
 static double kinetic(const basin__cpu_kernels *kernels, const float *momentum, int64_t size) {

@@ -23,7 +23,8 @@ typedef struct basin__metropolis {
 
 /**
  * Evaluate the energy where the chains are, before the first move and wherever x or the energy
- * became another. False: a gradient is not finite, and the tile is marked as diverged.
+ * became another. False: a gradient is not finite, or an energy NaN or -infinity, and the tile is
+ * marked as diverged.
  */
 bool basin__metropolis_begin(const basin__metropolis *walk, const basin__cpu_kernels *kernels,
                              basin_energy *energy, basin__chain_tile *tile);

@@ -60,6 +60,10 @@ static basin_status ode_check(basin_context *context, void *values) {
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "churn %g is for the methods heun and euler, not for rk45",
                            options->churn);
+    if (!(options->churn_low <= options->churn_high))
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "churn-low %g is above churn-high %g: no level is between them",
+                           options->churn_low, options->churn_high);
     return basin__levels_check(context, values);
 }
 
@@ -128,7 +132,7 @@ typedef struct flow {
 } flow;
 
 /** dx/dσ = σ ∇E(x, σ) */
-static bool derive(void *user, const float *x, const double *sigma, float *slope,
+static void derive(void *user, const float *x, const double *sigma, float *slope,
                    double *extra_slope) {
     const flow *of = user;
     basin__chain_tile *tile = of->tile;
@@ -136,12 +140,10 @@ static bool derive(void *user, const float *x, const double *sigma, float *slope
     (void)extra_slope;
     for (int i = 0; i < tile->n; i++)
         tile->noise_levels[i] = (float)sigma[i];
-    if (!basin__level_gradient(&of->options->levels, of->kernels, of->energy, tile, x, 0))
-        return false;
+    basin__level_evaluate(&of->options->levels, of->kernels, of->energy, tile, x, 0);
     memset(slope, 0, (size_t)(tile->n * size) * sizeof(float));
     for (int i = 0; i < tile->n; i++)
         of->kernels->axpy(slope + i * size, (float)sigma[i], tile->gradient + i * size, size);
-    return true;
 }
 
 static void arrive(void *user, int chain, int64_t evaluations) {
@@ -172,6 +174,7 @@ static void walk_adaptively(const ode_options *options, const basin__cpu_kernels
                             .arrive = arrive,
                             .user = &of};
     const basin__adaptive_end end = basin__adaptive_walk(&walk);
+    tile->is_diverged = end == BASIN__ADAPTIVE_STOPPED;
     tile->is_unfinished = end == BASIN__ADAPTIVE_UNFINISHED;
     if (end != BASIN__ADAPTIVE_DONE)
         return;

@@ -127,6 +127,14 @@ static int64_t pc_steps(const void *values) {
     return (options->levels.count - 1) * ((options->predictor != NONE) + corrections) + 1;
 }
 
+static basin_status pc_check(basin_context *context, void *values) {
+    const pc_options *options = values;
+    if (options->predictor == NONE && options->corrector_steps == 0)
+        return basin__fail(context, BASIN_ERROR_CONFIG,
+                           "predictor none with corrector-steps 0 moves no chain: give either");
+    return basin__levels_check(context, values);
+}
+
 const basin__sampler_def basin__sampler_predictor_corrector = {
     .name = "predictor-corrector",
     .help = "the reverse-time SDE, with MCMC steps at each noise level",
@@ -136,7 +144,7 @@ const basin__sampler_def basin__sampler_predictor_corrector = {
     .needs_noise_level = true,
     .scratch_count = BASIN__METROPOLIS_SCRATCH,
     .number_count = BASIN__METROPOLIS_NUMBERS,
-    .check = basin__levels_check,
+    .check = pc_check,
     .run = pc_run,
     .temperature = basin__levels_temperature,
     .steps = pc_steps,

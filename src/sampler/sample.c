@@ -30,9 +30,10 @@ static void fit_to_model(const basin_energy *energy, const basin__sampler_def *d
                          basin__option_group *group) {
     basin__sampler_range(group, basin__energy_noted_number(energy, "range_low", 0),
                          basin__energy_noted_number(energy, "range_high", 1));
-    if (def->set_noise_levels != NULL && basin__energy_noted(energy, "noise_level_high") != NULL)
-        def->set_noise_levels(group, basin__energy_noted_number(energy, "noise_level_low", 0),
-                              basin__energy_noted_number(energy, "noise_level_high", 0));
+    const double low = basin__energy_noted_number(energy, "noise_level_low", 0);
+    const double high = basin__energy_noted_number(energy, "noise_level_high", 0);
+    if (def->set_noise_levels != NULL && low > 0 && high > low)
+        def->set_noise_levels(group, low, high);
 }
 
 basin_status basin__sampler_from_energy(const basin_energy *energy, const char *name,
@@ -164,8 +165,12 @@ static basin_status walk_at(basin_energy *energy, double noise_level) {
 /** Let chains walk at the level asked for, if that is what the sampler does. */
 static basin_status set_noise_level(basin_energy *energy, const basin__sampler_def *sampler,
                                     double noise_level) {
-    if (!(noise_level < 0 || noise_level > 0))
+    if (noise_level >= 0 && noise_level <= 0)
         return BASIN_OK;
+    if (!(noise_level > 0 && isfinite(noise_level)))
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
+                           "noise level %g: expected a finite number above 0, or 0 for the model's",
+                           noise_level);
     if (!energy->condition.noise_level)
         return basin__fail(energy->context, BASIN_ERROR_ARGUMENT,
                            "noise level %g is asked for, and the model takes none", noise_level);
@@ -209,6 +214,9 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
     basin_sample_options_init(&options);
     if (given != NULL)
         memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+    if (n < 0)
+        return basin__fail(energy->context, BASIN_ERROR_ARGUMENT, "there cannot be %lld chains",
+                           (long long)n);
     const basin__sampler_def *sampler;
     basin__option_group group;
     BASIN_TRY(basin__sampler_from_energy(energy, options.sampler, &sampler, &group));

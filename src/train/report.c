@@ -36,7 +36,7 @@ static basin_status mean_energy(basin__trainer *trainer, int64_t n, const float 
 
 /*
  * The classes that looking is done at, where the energy learns E(x | class): of held-out examples
- * their own, of others each in turn. NULL: none, as for classifiers, whose E(x) is learned itself.
+ * their own, of others each in turn. NULL: none, as for objectives that learn the E(x) of logits.
  */
 static float *looking_labels(const basin__trainer *trainer, const basin_data *data, int64_t n,
                              float *room) {
@@ -173,10 +173,13 @@ static basin_status write_report(basin__trainer *trainer, const basin_train_prog
         return basin__rundir_log(trainer, "update %lld  loss %.5f%s  gradient %.4g  %.3g/s",
                                  (long long)update, progress->loss, accuracy,
                                  progress->gradient_norm, progress->updates_per_second);
-    return basin__rundir_log(
-        trainer, "update %lld  E: data %.4f  negatives %.4f  held-out %.4f  noise %.4f%s  %.3g/s",
-        (long long)update, progress->energy_data, progress->energy_negative,
-        progress->energy_held_out, progress->energy_noise, accuracy, progress->updates_per_second);
+    char watched[80] = "";
+    if (trainer->anchors.x == NULL)
+        basin__snprintf(watched, sizeof watched, "  held-out %.4f  noise %.4f",
+                        progress->energy_held_out, progress->energy_noise);
+    return basin__rundir_log(trainer, "update %lld  E: data %.4f  negatives %.4f%s%s  %.3g/s",
+                             (long long)update, progress->energy_data, progress->energy_negative,
+                             watched, accuracy, progress->updates_per_second);
 }
 
 basin_status basin__report_interval(basin__trainer *trainer, basin_train_progress *progress) {
@@ -194,7 +197,9 @@ basin_status basin__report_interval(basin__trainer *trainer, basin_train_progres
     progress->gradient_norm = meter->gradient_norm_parameter / n;
     progress->roll_backs = trainer->progress.roll_backs;
     progress->updates_per_second = trainer->updates_per_second;
-    BASIN_TRY(watch_energies(trainer, &progress->energy_held_out, &progress->energy_noise));
+    progress->energy_held_out = progress->energy_noise = (double)NAN;
+    if (trainer->anchors.x == NULL) /* else data and negatives are at all noise levels, not one */
+        BASIN_TRY(watch_energies(trainer, &progress->energy_held_out, &progress->energy_noise));
     BASIN_TRY(watch_classes(trainer, progress));
     BASIN_TRY(write_report(trainer, progress, now));
     trainer->progress.meter = (basin__meter){0};

@@ -28,7 +28,10 @@ static basin_status open_data(basin__trainer *trainer) {
     options.class_without = (int)train->hold_out_class;
     options.seed = (uint64_t)train->seed;
     options.image_size = (int)train->image_size;
-    const bool is_classifying = (trainer->config.objective->needs & BASIN__NEED_LOGITS) != 0;
+    const bool is_classifying =
+        (basin__objective_needs(trainer->config.objective,
+                                trainer->config.groups[BASIN__GROUP_OBJECTIVE].values) &
+         BASIN__NEED_LOGITS) != 0;
     const int64_t watched = is_classifying ? BASIN__CLASSIFIED_MAX : BASIN__WATCHED_MAX;
     if (trainer->data == NULL) {
         options.split = "train";
@@ -277,6 +280,25 @@ static basin_status fit_loss(basin__trainer *trainer) {
                                   &examples);
 }
 
+/* A network that takes a class must be told one, or chains at a class would walk what was never
+   trained. (One that gives logits has learnt E(x) without.) */
+static basin_status check_classes(const basin__trainer *trainer) {
+    const basin_data_info *info = basin_data_describe(trainer->data);
+    const int class_count = trainer->energy->condition.class_count;
+    const bool has_labels = basin__loss_find(trainer->loss, "label") != NULL;
+    if (has_labels && info->class_count != class_count)
+        return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
+                           "the network has %d classes and %s %d: set --classes, or --logits "
+                           "where they are outputs",
+                           class_count, info->name, info->class_count);
+    if (!has_labels && class_count > 0 && trainer->energy->logits == BASIN_NO_VALUE)
+        return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
+                           "the network takes one of %d classes, and objective %s tells it none: "
+                           "give --class-conditional, or leave --classes away",
+                           class_count, trainer->config.objective->name);
+    return BASIN_OK;
+}
+
 static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings) {
     BASIN_TRY(configure(trainer, settings));
     const basin__train_values *train = &trainer->config.train;
@@ -287,14 +309,7 @@ static basin_status fill_trainer(basin__trainer *trainer, const json_t *settings
         trainer->config.objective, trainer->config.groups[BASIN__GROUP_OBJECTIVE].values,
         trainer->energy, trainer->batch, trainer->config.sampler,
         trainer->config.groups[BASIN__GROUP_SAMPLER].values, &trainer->loss));
-    if (basin__loss_find(trainer->loss, "label") != NULL &&
-        basin_data_describe(trainer->data)->class_count != trainer->energy->condition.class_count)
-        return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
-                           "the network has %d classes and %s %d: set --classes, or --logits "
-                           "where they are outputs",
-                           trainer->energy->condition.class_count,
-                           basin_data_describe(trainer->data)->name,
-                           basin_data_describe(trainer->data)->class_count);
+    BASIN_TRY(check_classes(trainer));
     BASIN_TRY(fit_loss(trainer));
     BASIN_TRY(list_trained(trainer));
     BASIN_TRY(basin__batches_init(trainer->context, &trainer->batches, trainer->data,
@@ -384,7 +399,8 @@ static basin_status note_sampler(basin__trainer *trainer, basin_energy *energy) 
 
 basin_temperature basin__trainer_temperature(const basin__trainer *trainer) {
     const basin__train_config *config = &trainer->config;
-    if (!trainer->has_chains)
+    /* chains that are bound walk E(x) + |x − x̄|²/(2s²) as it is: the box is of samples */
+    if (!trainer->has_chains || (config->objective->needs & BASIN__NEED_ANCHORS))
         return (basin_temperature){.value = 1, .is_exact = !config->objective->learns_no_density};
     return config->sampler->temperature(config->groups[BASIN__GROUP_SAMPLER].values);
 }
@@ -399,11 +415,13 @@ static basin_status note_energy(basin__trainer *trainer, basin_energy *energy) {
         BASIN_TRY(basin__energy_note(energy, "noise_level_high", "%.17g", high));
         BASIN_TRY(basin__energy_set_condition(energy, low, -1));
     }
+    double data_noise = config->train.data_noise;
     if (config->objective->data_noise != NULL)
-        BASIN_TRY(basin__energy_note(
-            energy, "data_noise_level", "%.17g",
-            hypot(config->train.data_noise,
-                  config->objective->data_noise(config->groups[BASIN__GROUP_OBJECTIVE].values))));
+        data_noise =
+            hypot(data_noise,
+                  config->objective->data_noise(config->groups[BASIN__GROUP_OBJECTIVE].values));
+    if (data_noise > 0)
+        BASIN_TRY(basin__energy_note(energy, "data_noise_level", "%.17g", data_noise));
     BASIN_TRY(basin__energy_note(energy, "range_low", "%.9g", (double)trainer->low));
     BASIN_TRY(basin__energy_note(energy, "range_high", "%.9g", (double)trainer->high));
     BASIN_TRY(basin__energy_note(energy, "temperature", "%.17g", temperature.value));
