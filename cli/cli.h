@@ -46,8 +46,14 @@ typedef struct basin__kind {
 extern const basin__kind basin__kinds[];
 extern const size_t basin__kind_count;
 const basin__kind *basin__kind_find(const char *name);
-/** What of a kind an objective is trained with where nothing else is asked for; NULL: anything. */
-const char *basin__kind_along(const char *kind, const char *objective);
+/** What else was asked for; NULL: nothing, or the verb does not know of such. */
+typedef struct basin__kind_company {
+    const char *objective, *preset, *data;
+} basin__kind_company;
+
+/** What of a kind goes with the rest where nothing else is asked for; NULL: anything. */
+const char *basin__kind_along(basin_context *context, const char *kind,
+                              const basin__kind_company *with);
 
 /* ---- verbs ---- */
 
@@ -86,8 +92,12 @@ struct basin__verb {
     size_t option_count, options_bytes;
     const char *const *kinds;    /* names of kinds that options of the same name choose; NULL end */
     const char *const *examples; /* command and comment in turn; NULL end; may be NULL */
-    bool is_hidden;              /* not in overviews */
-    bool runs_chains;            /* takes --precision */
+    const char *const
+        *outputs; /* names of options that are files written, each its own; NULL end */
+    /* pairs: an option that has an effect only beside another, and that one; NULL end */
+    const char *const (*companions)[2];
+    bool is_hidden;   /* not in overviews */
+    bool runs_chains; /* takes --precision */
     /** Returns the exit code. Errors: return basin__command_fail(command, status). */
     int (*run)(basin__command *command);
 };

@@ -96,6 +96,8 @@ static int run(basin__command *command) {
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
+static const char *const outputs[] = {"out", NULL};
+
 static const char *const examples[] = {
     "basin calibrate --model runs/mnist --data mnist --false-alarm-rate 0.001",
     "of a thousand digits at most one is flagged, in the mean",
@@ -117,5 +119,6 @@ const basin__verb basin__verb_calibrate = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(calibrate_options),
     .examples = examples,
+    .outputs = outputs,
     .run = run,
 };

@@ -232,6 +232,11 @@ static int run(basin__command *command) {
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
+static const char *const outputs[] = {"out", NULL};
+
+static const char *const companions[][2] = {
+    {"sheet", "out"}, {"columns", "out"}, {"zoom", "out"}, {NULL}};
+
 static const char *const examples[] = {
     "basin data strokes --out strokes.png",
     "the built-in digits, with a contact sheet",
@@ -252,5 +257,7 @@ const basin__verb basin__verb_data = {
     .option_count = BASIN_COUNT(table),
     .options_bytes = sizeof(data_options),
     .examples = examples,
+    .outputs = outputs,
+    .companions = companions,
     .run = run,
 };

@@ -174,6 +174,8 @@ static int run(basin__command *command) {
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
+static const char *const outputs[] = {"picture", NULL};
+
 static const char *const examples[] = {
     "basin density --model runs/moons --data two-moons",
     "how far a model of the plane is from the density it learned",
@@ -194,5 +196,6 @@ const basin__verb basin__verb_density = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(density_options),
     .examples = examples,
+    .outputs = outputs,
     .run = run,
 };

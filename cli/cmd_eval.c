@@ -383,6 +383,8 @@ static int run(basin__command *command) {
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
+static const char *const outputs[] = {"picture", "reliability", NULL};
+
 static const char *const examples[] = {
     "basin eval --samples samples.npy --data mnist --train mnist:train --picture nearest.png",
     "distances to the test images, and whether samples are copies of training images",
@@ -430,5 +432,6 @@ const basin__verb basin__verb_eval = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(basin__eval_options),
     .examples = examples,
+    .outputs = outputs,
     .run = run,
 };

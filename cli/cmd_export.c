@@ -41,6 +41,8 @@ static int run(basin__command *command) {
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
+static const char *const outputs[] = {"out", NULL};
+
 static const char *const examples[] = {
     "basin export runs/mnist --out mnist.safetensors",
     "the average of a run's latest checkpoint as one file",
@@ -57,5 +59,6 @@ const basin__verb basin__verb_export = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(export_options),
     .examples = examples,
+    .outputs = outputs,
     .run = run,
 };

@@ -310,10 +310,10 @@ static void print_json(const interpolation *of) {
 /* ---- the verb ---- */
 
 static const char *missing(const interpolate_options *options) {
-    return !options->model.model ? "model"
-           : !options->data      ? "data"
-           : options->from < 0   ? "from"
-           : options->to < 0     ? "to"
+    return !options->model.model ? "model is missing"
+           : !options->data      ? "data is missing"
+           : options->from < 0   ? "from is missing: the number of an example, from 0"
+           : options->to < 0     ? "to is missing: the number of an example, from 0"
                                  : NULL;
 }
 
@@ -321,7 +321,7 @@ static int run(basin__command *command) {
     const interpolate_options *options = command->options;
     const char *absent = missing(options);
     if (absent)
-        return basin__command_usage(command, "--%s is missing", absent);
+        return basin__command_usage(command, "--%s", absent);
     interpolation of = {.options = options};
     basin_status status = basin__model_and_data(command, &options->model, &options->choice,
                                                 options->data, &of.energy, &of.data);
@@ -343,6 +343,10 @@ static int run(basin__command *command) {
     basin_data_close(of.data);
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
+
+static const char *const outputs[] = {"picture", "chart", NULL};
+
+static const char *const companions[][2] = {{"zoom", "picture"}, {NULL}};
 
 static const char *const examples[] = {
     "basin interpolate --model runs/moons --data two-moons --from 0 --to 1 --chart energies.png",
@@ -369,5 +373,7 @@ const basin__verb basin__verb_interpolate = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(interpolate_options),
     .examples = examples,
+    .outputs = outputs,
+    .companions = companions,
     .run = run,
 };

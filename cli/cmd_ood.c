@@ -333,6 +333,8 @@ static int run(basin__command *command) {
     return status == BASIN_OK ? BASIN__EXIT_OK : basin__command_fail(command, status);
 }
 
+static const char *const outputs[] = {"histogram", NULL};
+
 static const char *const examples[] = {
     "basin ood --model runs/mnist --in mnist --out-data fashion-mnist --out-data uniform-noise",
     "tell digits from garments and from noise",
@@ -357,5 +359,6 @@ const basin__verb basin__verb_ood = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(basin__ood_options),
     .examples = examples,
+    .outputs = outputs,
     .run = run,
 };

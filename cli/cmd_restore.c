@@ -346,6 +346,11 @@ static int run(basin__command *command) {
 
 static const char *const kinds[] = {"task", "method", NULL};
 
+static const char *const outputs[] = {"out",          "samples-out", "deviation-out",
+                                      "degraded-out", "labels-out",  NULL};
+
+static const char *const companions[][2] = {{"shown", "out"}, {"zoom", "out"}, {NULL}};
+
 static const char *const examples[] = {
     "basin restore --model models/mnist-unet.safetensors --data mnist --noise-std 0.3 --method "
     "mean",
@@ -375,6 +380,8 @@ const basin__verb basin__verb_restore = {
     .options_bytes = sizeof(basin__restore_options),
     .kinds = kinds,
     .examples = examples,
+    .outputs = outputs,
+    .companions = companions,
     .runs_chains = true,
     .run = run,
 };

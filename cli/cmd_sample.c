@@ -230,11 +230,17 @@ static basin_status run_chains(basin__command *command, basin_energy *energy, fl
 
 /* ---- what is written ---- */
 
-static basin_status check_out(const sample_options *options, const basin_energy *energy) {
+static basin_status check_out(const basin__command *command, const sample_options *options,
+                              const basin_energy *energy) {
     basin_shape shape = energy->shape;
     form as = form_of(options->out);
     bool is_picture =
         shape.height * shape.width > 1 && (shape.channels == 1 || shape.channels == 3);
+    const bool is_grid =
+        basin__command_is_given(command, "columns") || basin__command_is_given(command, "zoom");
+    if (is_grid && as != FORM_PNG && !options->watch.animation)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "--columns and --zoom are of a grid: give --out X.png or --animation");
     if (as == FORM_UNKNOWN)
         return basin__fail(energy->context, BASIN_ERROR_CONFIG,
                            "--out %s is neither X.png, X.npy nor a folder X/", options->out);
@@ -283,9 +289,6 @@ static basin_status check_labels(const sample_options *options, const basin_ener
     if (!ends_with(options->labels_out, ".npy"))
         return basin__fail(energy->context, BASIN_ERROR_CONFIG, "--labels-out %s is no X.npy",
                            options->labels_out);
-    if (strcmp(options->labels_out, options->out) == 0)
-        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                           "--labels-out %s is --out too: give it a file of its own", options->out);
     return basin__file_check_writable(energy->context, options->labels_out);
 }
 
@@ -377,8 +380,8 @@ static void print_text(const basin__command *command, const summary *all) {
 static basin_status sample(basin__command *command, basin_energy *energy) {
     const sample_options *options = command->options;
     basin_context *context = command->context;
-    BASIN_TRY(check_out(options, energy));
-    BASIN_TRY(basin__watch_check(command, &options->watch, energy));
+    BASIN_TRY(check_out(command, options, energy));
+    BASIN_TRY(basin__watch_check(&options->watch, energy));
     size_t count = (size_t)options->n, size = (size_t)basin_shape_count(energy->shape);
     float *x = basin__alloc_array(context, count, size * sizeof(float));
     double *energies = basin__alloc_array(context, count, sizeof(double));
@@ -437,6 +440,11 @@ static int run(basin__command *command) {
 
 static const char *const kinds[] = {"sampler", NULL};
 
+static const char *const outputs[] = {"out", "labels-out", "walks", "animation", NULL};
+
+static const char *const companions[][2] = {
+    {"frames", "animation"}, {"frames-of", "animation"}, {NULL}};
+
 static const char *const examples[] = {
     "basin sample --model runs/mnist --n 64 --n-steps 256 --out samples.png",
     "a grid of 64 images, each from noise",
@@ -468,6 +476,8 @@ const basin__verb basin__verb_sample = {
     .options_bytes = sizeof(sample_options),
     .kinds = kinds,
     .examples = examples,
+    .outputs = outputs,
+    .companions = companions,
     .runs_chains = true,
     .run = run,
 };

@@ -60,7 +60,7 @@ static void add(basin__score_summary *all, double score, bool is_flagged) {
         all->bad++;
         return;
     }
-    double delta = score - all->mean;
+    const double delta = score - all->mean;
     all->count++;
     all->mean += delta / (double)all->count;
     all->square += delta * (score - all->mean);
@@ -70,6 +70,11 @@ static void add(basin__score_summary *all, double score, bool is_flagged) {
 
 static double deviation(const basin__score_summary *all) {
     return all->count > 1 ? sqrt(all->square / (double)(all->count - 1)) : 0.0;
+}
+
+/** Of no finite score nothing is known: NaN, which JSON says as null. */
+static double known(const basin__score_summary *all, double number) {
+    return all->count > 0 ? number : (double)NAN;
 }
 
 /** A CSV field, in quotes where it has to be. */
@@ -153,21 +158,23 @@ static void print_tail(const basin__scoring *of, const char *data) {
     if (of->options->json) {
         printf("],\n \"count\": %lld, \"non_finite\": %lld, \"mean\": ", count,
                (long long)all->bad);
-        basin__print_json_number(all->mean);
+        basin__print_json_number(known(all, all->mean));
         printf(", \"std\": ");
-        basin__print_json_number(deviation(all));
+        basin__print_json_number(known(all, deviation(all)));
         printf(", \"min\": ");
-        basin__print_json_number(all->low);
+        basin__print_json_number(known(all, all->low));
         printf(", \"max\": ");
-        basin__print_json_number(all->high);
+        basin__print_json_number(known(all, all->high));
         if (of->options->flag)
             printf(", \"flagged\": %lld", (long long)all->flagged);
         puts("}");
     }
     if (of->command->is_quiet)
         return;
-    fprintf(stderr, "%s: %lld examples, %s %.6g ± %.4g, %.6g to %.6g", data, count,
-            of->detector->options.score, all->mean, deviation(all), all->low, all->high);
+    fprintf(stderr, "%s: %lld examples", data, count);
+    if (all->count > 0)
+        fprintf(stderr, ", %s %.6g ± %.4g, %.6g to %.6g", of->detector->options.score, all->mean,
+                deviation(all), all->low, all->high);
     if (all->bad > 0)
         fprintf(stderr, "; %lld are not finite", (long long)all->bad);
     if (of->options->flag)
@@ -365,8 +372,14 @@ static int run(basin__command *command) {
     basin_data_close(data);
     if (status != BASIN_OK)
         return basin__command_fail(command, status);
-    return of.unread > 0 ? BASIN__EXIT_FAILURE : BASIN__EXIT_OK;
+    const bool has_none = of.summary.count == 0 && of.summary.bad > 0;
+    return of.unread > 0 || has_none ? BASIN__EXIT_FAILURE : BASIN__EXIT_OK;
 }
+
+static const char *const outputs[] = {"probabilities", "heat-map", NULL};
+
+static const char *const companions[][2] = {
+    {"heat-count", "heat-map"}, {"heat-side", "heat-map"}, {NULL}};
 
 static const char *const examples[] = {
     "basin score --model runs/mnist --data mnist:test > energies.csv",
@@ -391,5 +404,7 @@ const basin__verb basin__verb_score = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(basin__score_options),
     .examples = examples,
+    .outputs = outputs,
+    .companions = companions,
     .run = run,
 };

@@ -89,16 +89,23 @@ static const char *peek_given(const basin__command *command, const char *name) {
     return value;
 }
 
-/** What the user says, or what goes with the objective, or the table. */
-static const char *peek(const basin__command *command, const char *name) {
-    const char *value = peek_given(command, name);
-    if (!value)
-        value = basin__kind_along(name, peek_given(command, "objective"));
-    if (value)
-        return value;
+/** What the user says, or the table. */
+static const char *peek_own(const basin__command *command, const char *name) {
     const basin__option *option =
         basin__option_find(command->groups, command->group_count, name, NULL);
-    return option ? option->fallback : NULL;
+    const char *value = option ? peek_given(command, name) : NULL;
+    return value || !option ? value : option->fallback;
+}
+
+/** What the user says, or what goes with the rest of it, or the table. */
+static const char *peek(const basin__command *command, const char *name) {
+    const basin__kind_company with = {.objective = peek_given(command, "objective"),
+                                      .preset = peek_own(command, "preset"),
+                                      .data = peek_own(command, "data")};
+    const char *value = peek_given(command, name);
+    if (!value)
+        value = basin__kind_along(command->context, name, &with);
+    return value ? value : peek_own(command, name);
 }
 
 static const char *item_name(const void *user, size_t index) {
@@ -253,6 +260,74 @@ static basin_status check_positional(const basin__command *command) {
     return BASIN_OK;
 }
 
+/** Folder and name of a file that may not be there yet: one text for one file, for free(). */
+static char *canonical(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
+    char *real = folder ? realpath(folder, NULL) : NULL, *whole = NULL;
+    const char *at = real ? real : slash ? folder : "";
+    if (folder && (whole = malloc(strlen(at) + strlen(name) + 2)))
+        sprintf(whole, "%s/%s", at, name);
+    free(folder);
+    free(real);
+    return whole;
+}
+
+typedef struct output {
+    const char *option;
+    char *file; /* canonical */
+} output;
+
+static basin_status add_output(const basin__command *command, output *all, size_t *count,
+                               const char *option, const char *path) {
+    if (path[0] == '\0')
+        return basin__fail(command->context, BASIN_ERROR_CONFIG, "--%s needs the name of a file",
+                           option);
+    char *file = canonical(path);
+    if (!file)
+        return BASIN_ERROR_MEMORY;
+    all[(*count)++] = (output){option, file};
+    for (size_t i = 0; i + 1 < *count; i++)
+        if (strcmp(all[i].file, file) == 0)
+            return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                               "--%s %s is --%s too: give it a file of its own", option, path,
+                               all[i].option);
+    return BASIN_OK;
+}
+
+/** Files to be written must be as many as their options. */
+static basin_status check_outputs(const basin__command *command) {
+    enum { OUTPUTS_MAX = 16 };
+    output all[OUTPUTS_MAX];
+    size_t count = 0;
+    basin_status status = BASIN_OK;
+    for (const char *const *name = command->verb->outputs; name && *name; name++) {
+        const basin__option *option = basin__option_find(command->groups, 1, *name, NULL);
+        const char *value = (const char *)command->options + option->offset;
+        basin__text_list list = {0};
+        if (option->type == BASIN__OPTION_TEXT_LIST)
+            list = *(const basin__text_list *)value;
+        else if (*(char *const *)value)
+            list = (basin__text_list){.items = (char **)value, .count = 1};
+        for (size_t i = 0; i < list.count && count < OUTPUTS_MAX && status == BASIN_OK; i++)
+            status = add_output(command, all, &count, *name, list.items[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(all[i].file);
+    return status;
+}
+
+static basin_status check_companions(const basin__command *command) {
+    const char *const(*pair)[2] = command->verb->companions;
+    for (; pair && (*pair)[0]; pair++)
+        if (basin__command_is_given(command, (*pair)[0]) &&
+            !basin__command_is_given(command, (*pair)[1]))
+            return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                               "--%s is of --%s: give that too, or leave it away", (*pair)[0],
+                               (*pair)[1]);
+    return BASIN_OK;
+}
+
 /** --help wins over every other mistake, so it is looked for first. */
 static bool asks_for_help(int argc, char **argv) {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -290,6 +365,8 @@ basin_status basin__command_parse(basin__command *command, basin_context *contex
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "--precision is that of chains, and %s runs none: leave it away",
                            verb->name);
+    BASIN_TRY(check_companions(command));
+    BASIN_TRY(check_outputs(command));
     return check_positional(command);
 }
 

@@ -13,6 +13,7 @@
 #include "optim/optim.h"
 #include "restore/restoration.h"
 #include "sampler/sampler.h"
+#include "train/config.h"
 #include <string.h>
 
 /** Two functions over a library list of definitions with name, help and an option table. */
@@ -83,7 +84,15 @@ const basin__kind *basin__kind_find(const char *name) {
     return NULL;
 }
 
-const char *basin__kind_along(const char *kind, const char *objective) {
-    const basin__objective_def *def = objective ? basin__objective_find(objective) : NULL;
-    return def && strcmp(kind, "sampler") == 0 ? def->sampler : NULL;
+const char *basin__kind_along(basin_context *context, const char *kind,
+                              const basin__kind_company *with) {
+    const basin__objective_def *objective =
+        with->objective ? basin__objective_find(with->objective) : NULL;
+    if (objective && strcmp(kind, "sampler") == 0)
+        return objective->sampler;
+    if (!with->preset || strcmp(kind, "network") != 0)
+        return NULL;
+    const basin__network_def *network = basin__preset_network(
+        context, with->preset, with->data && basin__data_is_points(with->data));
+    return network ? network->name : NULL;
 }

@@ -33,7 +33,8 @@ typedef struct basin__model_options {
                     "Network of a file without Basin's metadata (a PyTorch state_dict)")
 #define BASIN__SHAPE_ROW                                                                           \
     BASIN__TEXT_ROW("shape", offsetof(basin__model_options, shape),                                \
-                    "HEIGHTxWIDTH[xCHANNELS] of an example, where the model does not say")
+                    "HEIGHTxWIDTH[xCHANNELS] of an example, where the model does not say, or "     \
+                    "others that its network takes as well")
 /** Where the energy is evaluated at one level. */
 #define BASIN__NOISE_LEVEL_ROW                                                                     \
     {                                                                                              \

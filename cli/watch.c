@@ -50,14 +50,7 @@ static basin_status check_animation(const basin_energy *energy, const char *path
     return check_file(energy, "animation", path, ".gif");
 }
 
-basin_status basin__watch_check(const basin__command *command, const basin__watch_options *asked,
-                                const basin_energy *energy) {
-    static const char *const of_animations[] = {"frames", "frames-of"};
-    for (size_t i = 0; i < BASIN_COUNT(of_animations); i++)
-        if (!asked->animation && basin__command_is_given(command, of_animations[i]))
-            return basin__fail(energy->context, BASIN_ERROR_CONFIG,
-                               "--%s is of an animation: name its file by --animation X.gif",
-                               of_animations[i]);
+basin_status basin__watch_check(const basin__watch_options *asked, const basin_energy *energy) {
     if (asked->walks)
         BASIN_TRY(check_walks(energy, asked->walks));
     return asked->animation ? check_animation(energy, asked->animation) : BASIN_OK;

@@ -45,8 +45,7 @@ typedef struct basin__watch {
 } basin__watch;
 
 /** Whether what is asked for can be shown of the energy and written. */
-basin_status basin__watch_check(const basin__command *command, const basin__watch_options *asked,
-                                const basin_energy *energy);
+basin_status basin__watch_check(const basin__watch_options *asked, const basin_energy *energy);
 /** Let a run be watched, where that is asked for; the watch is borrowed. */
 void basin__watch_begin(basin__watch *watch, basin_sample_options *sampling);
 /**

@@ -195,6 +195,8 @@ edit '"range_high":"1"' '"range_high":"0"'
 refuse 1 "range_low is 0 and range_high 0" sample --model edited.safetensors
 edit '"temperature":"1.25' '"temperature":"tiny'
 refuse 1 "expected a finite number" info edited.safetensors
+edit '"temperature_exact":"false"' '"temperature_exact":"maybe"'
+refuse 1 "expected true or false" info edited.safetensors
 edit '"shape":"12,12,1"' '"shape":"12;12,1"'
 refuse 1 "expected height,width,channels" info edited.safetensors
 { head -c $(($(wc -c <$model) - 4)) $model && printf '\0\0\300\177'; } >edited.safetensors

@@ -264,7 +264,7 @@ expect 2 "a.npy:all-train has no labels" basin eval --likelihood --model classes
 expect 1 "the model takes" basin eval --likelihood --model moons --data levels.npy
 expect 1 "none" basin eval --likelihood --model none --data two-moons
 expect 2 "must be lower" basin eval --likelihood --model moons --data two-moons --count 5 --sigma-min 9
-expect 3 "evaluations_max" basin eval --likelihood --model moons --data two-moons --count 5 \
+expect 3 "more than the 16 evaluations allowed" basin eval --likelihood --model moons --data two-moons --count 5 \
     --evaluations-max 16
 expect 0 "log-probability" basin eval --likelihood --model classes --data strokes --count 3 --given-class \
     --tolerance-absolute 1e-2 --tolerance-relative 1e-2

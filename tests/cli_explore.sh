@@ -140,8 +140,8 @@ check "no step is one frame" test "$(frames still.gif)" -eq 1
 expect_error 2 "basin sample: --animation x.mp4 is no X.gif" animate images x.png x.mp4
 expect_error 2 "basin sample: --animation .gif is no X.gif" animate images x.png .gif
 expect 2 "frames" animate images x.png x.gif --frames 1
-expect 2 "--frames is of an animation" basin sample --model images --out x.png --frames 9
-expect 2 "--frames-of is of an animation" basin sample --model images --out x.png --frames-of chains
+expect 2 "--frames is of --animation" basin sample --model images --out x.png --frames 9
+expect 2 "--frames-of is of --animation" basin sample --model images --out x.png --frames-of chains
 expect 2 "walks at one noise level" animate images x.png x.gif --frames-of estimates
 expect 2 "images and points of the plane" animate solid x.npy x.gif
 expect 2 "cannot be watched" animate levels x.npy x.gif --sampler ode --method rk45

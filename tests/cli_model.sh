@@ -101,7 +101,27 @@ check "what a sample cost is a number too" sh -c '
 expect 2 "no class is asked for" basin sample --model flow --n 2 --labels-out l.npy
 expect 2 "no class is asked for" basin sample --model "$run" --n 2 --labels-out l.npy
 expect 2 "is no X.npy" basin sample --model flow --n 2 --classes --labels-out l.txt
-expect 2 "is --out too" basin sample --model flow --n 2 --classes --out l.npy --labels-out l.npy
+expect 2 "is --out too" basin sample --model flow --n 2 --classes --out l.npy --labels-out ./l.npy
+expect 2 "--out needs the name of a file" basin sample --model flow --n 2 --out ''
+expect 2 "are of a grid" basin sample --model flow --n 2 --out l.npy --zoom 3
+expect 2 "--heat-count is of --heat-map" basin score --model flow --data strokes --heat-count 3
+expect 2 "--sheet is of --out" basin data strokes --sheet 4
+expect 2 "levels has no effect" basin sample --model flow --sampler ode --method rk45 --levels 4
+expect 2 "rho has no effect" basin sample --model flow --sampler ode --schedule geometric --rho 3
+expect 2 "leapfrog-steps has no effect" basin sample --model flow --sampler predictor-corrector \
+    --leapfrog-steps 3
+expect 2 "gradient-clip-value has no effect" basin sample --model "$run" --gradient-clip none \
+    --gradient-clip-value 1
+note() { # FROM TO: a number of the file's metadata changed in place
+    sed "s/$1/$2/" "$(find flow/checkpoints -name average.safetensors | sort | tail -n 1)" >noted.safetensors
+}
+note '"noise_level_low":"0' '"noise_level_low":"x'
+expect 1 "metadata noise_level_low is 'x" basin info noted.safetensors
+note '"noise_level_high":"[0-9]*' '"noise_level_high":"00'
+expect 1 "the first not the higher" basin info noted.safetensors
+note '\\"guidance\\":' '\\"guidence\\":'
+expect 1 "the model's metadata sampler_options: unknown key guidence" basin sample \
+    --model noted.safetensors --n 2
 expect 1 "no/l.npy" basin sample --model flow --n 2 --classes --labels-out no/l.npy
 expect 0 "8 samples, mean energy" basin sample --model flow --n 8 --sampler mala --noise-level 0.5
 expect 2 "no class is given" basin sample --model flow --sampler ode --guidance 1

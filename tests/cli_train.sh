@@ -48,6 +48,19 @@ expect_error 2 "basin train: restart-from is for chains from the buffer, and cha
 buffer: leave it away" basin train --restart-from faint --chain-start noise --out other
 expect_error 2 "basin train: buffer-size is for chains from the buffer, and the objective runs no \
 chains: leave it away" basin train --objective nce --buffer-size 64 --out other
+expect_error 2 "basin train: chain-start is for chains, and the objective runs none: leave it away" \
+    basin train --objective nce --chain-start noise --out other
+expect_error 2 "basin train: augment-shift is for chains that are augmented, and augment-probability \
+is 0: leave it away" basin train --augment-shift 3 --out other
+expect_error 2 "basin train: parameter-clip-value is for gradients that are bounded, and \
+parameter-clip is none: leave it away" basin train --parameter-clip none --parameter-clip-value 3 \
+    --out other
+expect 2 "image-size is for images, and the data are points" basin train --data two-moons \
+    --image-size 16 --out other
+expect 0 "mlp" basin train --data two-moons --hidden 8 --dry-run
+expect 2 "unknown option --hidden" basin train --data strokes --hidden 8 --dry-run
+expect 2 "noise-low 5 is not below noise-high 1" basin train --data two-moons --objective diffusion \
+    --noise-conditional --noise-low 5 --noise-high 1 --out other
 expect_error 2 "basin train: shift, flip, treat and range are for images, and two-moons holds points" \
     basin train --data two-moons --shift 2 --out other
 recovery="--data two-moons --network mlp --noise-conditional --objective recovery-likelihood"

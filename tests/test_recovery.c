@@ -513,7 +513,7 @@ static void test_mistakes(void **state) {
                                "noise-high 10 to noise-low 0.05: give the latter alone"},
         {"\"sigma_max\": 20", "give the latter alone"},
         {"\"levels\": 1", "levels is 1: take 2 or more"},
-        {"\"noise_low\": 10", "sigma-min 10 is not below sigma-max 10"},
+        {"\"noise_low\": 10", "noise-low 10 is not below noise-high 10"},
         {"\"noise_conditional\": false", "needs a network that takes a noise level"},
         {"\"objective\": \"diffusion\", \"chain_start\": \"anchor\"",
          "chain-start anchor is for objectives that give chains anchors, and diffusion gives none"},

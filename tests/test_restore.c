@@ -169,7 +169,8 @@ static basin_restore_options options_of(const job *what) {
     options.settings = what->options;
     options.noise_std = what->std;
     options.samples = what->samples;
-    options.temperature = what->temperature;
+    if (fabs(what->temperature - 1) > 0) /* the energy's own */
+        options.temperature = what->temperature;
     options.seed = 5;
     return options;
 }
@@ -433,6 +434,12 @@ static void test_refused(void **state) {
           0},
          BASIN_ERROR_CONFIG,
          "among those that"},
+        {{"denoise", NULL, {2, 4, 1}, "mean", NULL, false, 1, 2, 1, 0},
+         BASIN_ERROR_CONFIG,
+         "temperature 2 is for methods langevin and map"},
+        {{"denoise", NULL, {2, 4, 1}, "anneal", "{\"rho_min\": 1}", false, 1, 1, 1, 0},
+         BASIN_ERROR_CONFIG,
+         "rho-min has no effect"},
         {{"denoise", NULL, {2, 4, 1}, "map", NULL, false, 0, 1, 1, 0},
          BASIN_ERROR_ARGUMENT,
          "noise of standard deviation 0"},

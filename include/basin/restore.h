@@ -73,7 +73,7 @@ typedef struct basin_restore_options {
     double noise_std;     /**< σ of y, in the energy's range, above 0 */
     /** Posterior samples an image, of methods that draw; init sets 1. Others give one answer. */
     int samples;
-    double temperature; /**< T; 0: the energy's own */
+    double temperature; /**< T, of methods langevin and map; 0: the energy's own */
     uint64_t seed;
     float *draws;        /**< out, where not NULL: [n, samples, shape of x] */
     float *deviation;    /**< out, where not NULL: [n, shape of x], the standard deviation of each

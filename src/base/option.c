@@ -206,6 +206,24 @@ basin_status basin__options_from_json(basin_context *context, basin__option_grou
     return BASIN_OK;
 }
 
+basin_status basin__options_check_given(basin_context *context, const basin__option_group *group,
+                                        bool (*is_ignored)(const void *user, const char *name),
+                                        const void *user) {
+    for (size_t i = 0; i < group->count; i++)
+        if ((group->is_set >> i & 1) && is_ignored(user, group->options[i].name))
+            return basin__fail(context, BASIN_ERROR_CONFIG,
+                               "%s has no effect with the other options of %s: leave it away",
+                               group->options[i].name, group->title);
+    return BASIN_OK;
+}
+
+bool basin__option_is_among(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
 /* ---- options to JSON ---- */
 
 static json_t *choice_json(const basin__option *option, int64_t index) {

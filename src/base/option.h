@@ -66,6 +66,15 @@ basin_status basin__option_set(basin_context *context, basin__option_group *grou
 /** Set options from a JSON object (numbers, booleans, strings, arrays); keys as in flags. */
 basin_status basin__options_from_json(basin_context *context, basin__option_group *groups,
                                       size_t group_count, const json_t *object);
+/**
+ * BASIN_ERROR_CONFIG where an option was given of which `is_ignored` says that the others leave it
+ * without effect.
+ */
+basin_status basin__options_check_given(basin_context *context, const basin__option_group *group,
+                                        bool (*is_ignored)(const void *user, const char *name),
+                                        const void *user);
+/** Whether a name is one of a list that ends with NULL. */
+bool basin__option_is_among(const char *name, const char *const *names);
 /** Add every option with its value to a JSON object. */
 basin_status basin__options_to_json(basin_context *context, const basin__option_group *group,
                                     json_t *object);

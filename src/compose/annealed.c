@@ -159,7 +159,7 @@ basin_status basin__composition_annealed(const basin__composition *of,
         of,         node, 0.5 * (low + high), (high - low) / 3, basin__selected_level(of, scope),
         scope.label};
     basin_status status =
-        basin__energy_create(of->context, &network_path, group, of->shape, 0, &energy);
+        basin__energy_create(of->context, &network_path, group, of->shape, &energy);
     if (status != BASIN_OK) {
         basin__free(of->context, along);
         return status;

@@ -146,7 +146,7 @@ static basin_status make(const basin__composition *of, const basin__expression_n
                                        .values = all};
     all->of = of;
     all->node = node;
-    BASIN_TRY(basin__energy_create(of->context, &network_composition, group, of->shape, 0, out));
+    BASIN_TRY(basin__energy_create(of->context, &network_composition, group, of->shape, out));
     (*out)->parts = of->parts;
     (*out)->part_count = of->part_count;
     return BASIN_OK;

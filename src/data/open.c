@@ -29,6 +29,15 @@ const basin__data_def *const basin__datas[] = {
 
 const int basin__data_count = (int)BASIN_COUNT(basin__datas);
 
+bool basin__data_is_points(const char *specification) {
+    const size_t length = strcspn(specification, ":");
+    for (int i = 0; i < basin__data_count; i++)
+        if (strlen(basin__datas[i]->name) == length &&
+            strncmp(basin__datas[i]->name, specification, length) == 0)
+            return basin__datas[i]->log_density != NULL;
+    return false;
+}
+
 const char *const basin__split_names[] = {"train", "valid", "test", "all-train"};
 
 #define TRAIN_COUNT 60000

@@ -87,6 +87,9 @@ struct basin_data {
 extern const basin__data_def *const basin__datas[];
 extern const int basin__data_count;
 
+/** Whether a specification is of built-in points, which its name says before it is opened. */
+bool basin__data_is_points(const char *specification);
+
 /**
  * The examples [first, first + count) that the split takes of `total`, cut to request->count_max.
  * A test body is taken whole. A training body that stands alone (a path) has no split "test": as

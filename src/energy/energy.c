@@ -117,7 +117,7 @@ static basin_status build_graph(basin_energy *energy) {
 }
 
 basin_status basin__energy_create(basin_context *context, const basin__network_def *network,
-                                  basin__option_group options, basin_shape shape, uint64_t seed,
+                                  basin__option_group options, basin_shape shape,
                                   basin_energy **out) {
     *out = NULL;
     BASIN_TRY(check_shape(context, shape));
@@ -137,7 +137,6 @@ basin_status basin__energy_create(basin_context *context, const basin__network_d
         basin_energy_destroy(energy);
         return status;
     }
-    basin__parameters_start(&energy->parameters, seed);
     *out = energy;
     return BASIN_OK;
 }
@@ -158,8 +157,10 @@ basin_status basin_energy_create(basin_context *context, const char *network, co
     json_decref(values);
     BASIN_TRY(status);
     status = basin__energy_create(context, definition, group,
-                                  (basin_shape){1, height, width, channels}, seed, out);
-    if (status != BASIN_OK)
+                                  (basin_shape){1, height, width, channels}, out);
+    if (status == BASIN_OK)
+        basin__parameters_start(&(*out)->parameters, seed);
+    else
         basin__network_options_reset(context, &group);
     return status;
 }

@@ -204,6 +204,24 @@ static basin_status read_number(const reading *from, const char *key, double *va
                        "%s: metadata %s is '%s'; expected a finite number", from->path, key, text);
 }
 
+static basin_status check_levels(const reading *from) {
+    double low = 1.0, high = 1.0, noise = 0.0;
+    BASIN_TRY(read_number(from, "noise_level_low", &low));
+    high = low;
+    BASIN_TRY(read_number(from, "noise_level_high", &high));
+    BASIN_TRY(read_number(from, "data_noise_level", &noise));
+    if (!(low > 0.0 && low <= high && isfinite((float)high)))
+        return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                           "%s: metadata noise_level_low is %g and noise_level_high %g; expected "
+                           "numbers above 0 that 32 bits hold, the first not the higher",
+                           from->path, low, high);
+    if (noise < 0.0)
+        return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                           "%s: metadata data_noise_level is %g; expected 0 or more", from->path,
+                           noise);
+    return BASIN_OK;
+}
+
 static basin_status check_numbers(const reading *from) {
     double low = 0.0, high = 1.0, temperature = 1.0;
     BASIN_TRY(read_number(from, "range_low", &low));
@@ -214,11 +232,21 @@ static basin_status check_numbers(const reading *from) {
                            "%s: metadata range_low is %g and range_high %g; the first must be the "
                            "lower",
                            from->path, low, high);
+    if (!isfinite((float)low) || !isfinite((float)high))
+        return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                           "%s: metadata range_low is %g and range_high %g; expected numbers that "
+                           "32 bits hold",
+                           from->path, low, high);
     if (temperature < 0.0)
         return basin__fail(from->context, BASIN_ERROR_FORMAT,
                            "%s: metadata temperature is %g; expected 0 or more", from->path,
                            temperature);
-    return BASIN_OK;
+    const char *exact = meta(from, "temperature_exact");
+    if (exact && strcmp(exact, "true") != 0 && strcmp(exact, "false") != 0)
+        return basin__fail(from->context, BASIN_ERROR_FORMAT,
+                           "%s: metadata temperature_exact is '%s'; expected true or false",
+                           from->path, exact);
+    return check_levels(from);
 }
 
 /** Network, options and shape as the metadata gives them. */
@@ -411,7 +439,7 @@ static basin_status load_file(basin_context *context, const char *path, const ch
         from.shape.width = width;
     }
     if (status == BASIN_OK) {
-        status = basin__energy_create(context, from.network, from.options, from.shape, 0, &energy);
+        status = basin__energy_create(context, from.network, from.options, from.shape, &energy);
         if (status == BASIN_OK)
             from.options.values = NULL; /* the energy's now */
         else

@@ -277,10 +277,11 @@ static basin_status judge(const likelihood *all, int64_t tiles) {
                 all->ends[i] == BASIN__ADAPTIVE_STOPPED
                     ? "the energy's derivatives became non-finite in examples %lld "
                       "to %lld"
-                    : "of examples %lld to %lld some need more than evaluations_max: "
-                      "give more, or allow larger errors",
+                    : "of examples %lld to %lld some need more than the %lld evaluations "
+                      "allowed: allow more, or larger errors",
                 (long long)(i * all->tile),
-                (long long)((i + 1) * all->tile < all->n ? (i + 1) * all->tile - 1 : all->n - 1));
+                (long long)((i + 1) * all->tile < all->n ? (i + 1) * all->tile - 1 : all->n - 1),
+                (long long)all->options.evaluations_max);
     return BASIN_OK;
 }
 

@@ -54,8 +54,6 @@ basin_status basin__objective_check(const basin__objective_def *objective, const
     basin_context *context = energy->context;
     const char *name = objective->name, *network = energy->network->name;
     const unsigned needs = basin__objective_needs(objective, options);
-    if (objective->check != NULL)
-        BASIN_TRY(objective->check(context, options));
     if ((needs & BASIN__NEED_NOISE_LEVEL) && !energy->condition.noise_level)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "objective %s needs a network that takes a noise level, and network %s "

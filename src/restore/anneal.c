@@ -123,6 +123,13 @@ static void anneal_run(const void *values, const basin__cpu_kernels *kernels, ba
     }
 }
 
+/** Denoising walks down from σ, and knows no ρ. */
+static bool anneal_ignores(const void *user, const char *name) {
+    static const char *const of_split[] = {"steps", "spacing", "rho-max", "rho-min", NULL};
+    const basin__restoration *of = user;
+    return of->degradation->task->is_identity && basin__option_is_among(name, of_split);
+}
+
 /* About: the mean norm of gradients is divided by it. */
 static int64_t anneal_steps(const void *values) {
     const basin__restoration *of = values;
@@ -138,5 +145,6 @@ const basin__method_def basin__method_anneal = {
     .options_bytes = sizeof(anneal_options),
     .draws = true,
     .fit = anneal_fit,
+    .ignores = anneal_ignores,
     .walk = {.name = "anneal", .run = anneal_run, .steps = anneal_steps, .scratch_count = 1},
 };

@@ -152,6 +152,7 @@ const basin__method_def basin__method_langevin = {
     .options = langevin_table,
     .option_count = BASIN_COUNT(langevin_table),
     .options_bytes = sizeof(langevin_options),
+    .takes_temperature = true,
     .draws = true,
     .fit = langevin_fit,
     .walk = {.name = "langevin",

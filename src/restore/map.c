@@ -175,6 +175,7 @@ const basin__method_def basin__method_map = {
     .options = map_table,
     .option_count = BASIN_COUNT(map_table),
     .options_bytes = sizeof(map_options),
+    .takes_temperature = true,
     .fit = map_fit,
     .walk =
         {.name = "map", .run = map_run, .steps = map_steps, .scratch_count = 2, .number_count = 2},

@@ -28,9 +28,13 @@ typedef struct basin__method_def {
     const char *name, *help;
     const basin__option *options;
     size_t option_count, options_bytes;
-    bool draws; /* samples; else one answer an image */
+    bool draws;             /* samples; else one answer an image */
+    bool takes_temperature; /* reads E/T; else E as it was trained */
     /** Whether it suits energy, task and σ; may resolve options that say "auto". */
     basin_status (*fit)(const basin__restoration *of, const basin_energy *energy, void *options);
+    /** Whether task or values of others leave an option without effect; `user` is the restoration.
+     * NULL: never. */
+    bool (*ignores)(const void *user, const char *name);
     basin__sampler_def walk; /* run, steps, scratch_count, number_count */
 } basin__method_def;
 

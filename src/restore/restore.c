@@ -143,6 +143,11 @@ basin_status basin_restore(basin_energy *energy, const basin_degradation *degrad
     basin__option_group group;
     BASIN_TRY(check(energy, degradation, &options, temperature));
     BASIN_TRY(find_method(energy, options.method, &method));
+    if (options.temperature > 0 && !method->takes_temperature)
+        return basin__fail(energy->context, BASIN_ERROR_CONFIG,
+                           "temperature %g is for methods langevin and map; %s takes the energy as "
+                           "it was trained",
+                           options.temperature, method->name);
     basin_status status = read_options(energy->context, method, options.settings, &group);
     basin__restoration of = {.degradation = degradation,
                              .options = group.values,
@@ -152,6 +157,8 @@ basin_status basin_restore(basin_energy *energy, const basin_degradation *degrad
                              .temperature = temperature,
                              .centre = 0.5 * ((double)range.low + (double)range.high),
                              .span = (double)range.high - (double)range.low};
+    if (status == BASIN_OK && method->ignores != NULL)
+        status = basin__options_check_given(energy->context, &group, method->ignores, &of);
     if (status == BASIN_OK)
         status = method->fit(&of, energy, group.values);
     if (status == BASIN_OK && n > 0)

@@ -77,6 +77,7 @@ const basin__sampler_def basin__sampler_annealed_langevin = {
     .options_bytes = sizeof(annealed_options),
     .needs_noise_level = true,
     .check = basin__levels_check,
+    .ignores = basin__levels_ignores,
     .run = annealed_run,
     .temperature = basin__levels_temperature,
     .steps = annealed_steps,

@@ -68,6 +68,7 @@ const basin__sampler_def basin__sampler_ddim = {
     .options_bytes = sizeof(ddim_options),
     .needs_noise_level = true,
     .check = basin__levels_check,
+    .ignores = basin__levels_ignores,
     .run = ddim_run,
     .temperature = basin__levels_temperature,
     .steps = ddim_steps,

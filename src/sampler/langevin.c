@@ -76,6 +76,13 @@ static basin_status langevin_check(basin_context *context, void *values) {
     return BASIN_OK;
 }
 
+static bool langevin_ignores(const void *values, const char *name) {
+    static const char *const of_box[] = {"box-low", "box-high", NULL};
+    const langevin_options *options = values;
+    return (options->gradient_clip == CLIP_NONE && strcmp(name, "gradient-clip-value") == 0) ||
+           (options->box == BOX_NONE && basin__option_is_among(name, of_box));
+}
+
 static basin_temperature langevin_temperature(const void *values) {
     const langevin_options *options = values;
     basin_temperature temperature = {.value = temperature_of(options),
@@ -239,6 +246,7 @@ const basin__sampler_def basin__sampler_langevin = {
     .option_count = BASIN_COUNT(langevin_table),
     .options_bytes = sizeof(langevin_options),
     .check = langevin_check,
+    .ignores = langevin_ignores,
     .run = langevin_run,
     .step = langevin_step,
     .temperature = langevin_temperature,

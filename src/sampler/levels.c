@@ -18,6 +18,7 @@
  */
 #include "sampler/levels.h"
 #include <math.h>
+#include <string.h>
 
 #define HALF_PI 1.57079632679489661923
 #define BETA_LOW 0.1
@@ -36,6 +37,13 @@ basin_status basin__levels_check(basin_context *context, void *options) {
                            "box-low %g is not below box-high %g: swap them, or take box none",
                            levels->box_low, levels->box_high);
     return BASIN_OK;
+}
+
+bool basin__levels_ignores(const void *options, const char *name) {
+    static const char *const of_box[] = {"box-low", "box-high", NULL};
+    const basin__levels *levels = options;
+    return (levels->schedule != BASIN__SCHEDULE_KARRAS && strcmp(name, "rho") == 0) ||
+           (levels->box == BOX_NONE && basin__option_is_among(name, of_box));
 }
 
 /** The number in which levels are evenly apart. */

@@ -67,6 +67,8 @@ double basin__level_gap(const basin__levels *levels, int64_t i);
 
 /** check: ends of levels and box are in order. */
 basin_status basin__levels_check(basin_context *context, void *options);
+/** rho but of karras, and the ends of a box that is none. */
+bool basin__levels_ignores(const void *options, const char *name);
 /** start: N(centre, σ_0²). */
 basin__chain_start basin__levels_start(const void *options);
 /** temperature: T = 1; nominal under guidance, and where samples are clamped. */

@@ -67,6 +67,17 @@ static basin_status ode_check(basin_context *context, void *values) {
     return basin__levels_check(context, values);
 }
 
+static bool ode_ignores(const void *values, const char *name) {
+    static const char *const of_levels[] = {"schedule", "levels", "rho", NULL};
+    static const char *const of_churn[] = {"churn-low", "churn-high", "churn-noise", NULL};
+    static const char *const of_rk45[] = {"tolerance-absolute", "tolerance-relative",
+                                          "evaluations-max", NULL};
+    const ode_options *options = values;
+    return basin__levels_ignores(values, name) ||
+           basin__option_is_among(name, options->method == RK45 ? of_levels : of_rk45) ||
+           (!(options->churn > 0) && basin__option_is_among(name, of_churn));
+}
+
 /* ---- steps between levels ---- */
 
 /** Add noise that takes the chains from level i up to the one returned. */
@@ -218,6 +229,7 @@ const basin__sampler_def basin__sampler_ode = {
     .scratch_count = BASIN__ADAPTIVE_SCRATCH,
     .number_count = BASIN__ADAPTIVE_NUMBERS + 1,
     .check = ode_check,
+    .ignores = ode_ignores,
     .run = ode_run,
     .temperature = basin__levels_temperature,
     .steps = ode_steps,

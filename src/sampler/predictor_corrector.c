@@ -135,6 +135,14 @@ static basin_status pc_check(basin_context *context, void *values) {
     return basin__levels_check(context, values);
 }
 
+static bool pc_ignores(const void *values, const char *name) {
+    static const char *const of_corrector[] = {"corrector", "leapfrog-steps", "ratio", NULL};
+    const pc_options *options = values;
+    return basin__levels_ignores(values, name) ||
+           (options->corrector != HMC && strcmp(name, "leapfrog-steps") == 0) ||
+           (options->corrector_steps == 0 && basin__option_is_among(name, of_corrector));
+}
+
 const basin__sampler_def basin__sampler_predictor_corrector = {
     .name = "predictor-corrector",
     .help = "the reverse-time SDE, with MCMC steps at each noise level",
@@ -145,6 +153,7 @@ const basin__sampler_def basin__sampler_predictor_corrector = {
     .scratch_count = BASIN__METROPOLIS_SCRATCH,
     .number_count = BASIN__METROPOLIS_NUMBERS,
     .check = pc_check,
+    .ignores = pc_ignores,
     .run = pc_run,
     .temperature = basin__levels_temperature,
     .steps = pc_steps,

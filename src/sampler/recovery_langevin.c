@@ -160,6 +160,7 @@ const basin__sampler_def basin__sampler_recovery_langevin = {
     .scratch_count = 1,
     .number_count = 1,
     .check = recovery_check,
+    .ignores = basin__levels_ignores,
     .run = recovery_run,
     .temperature = basin__levels_temperature,
     .steps = recovery_steps,

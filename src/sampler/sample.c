@@ -22,6 +22,9 @@ static basin_status read_noted(basin_context *context, const char *text,
                            "the model's metadata \"sampler_options\" is not JSON");
     basin_status status = basin__options_from_json(context, group, 1, settings);
     json_decref(settings);
+    if (status == BASIN_ERROR_CONFIG) /* it is the file's mistake, and nobody's choice */
+        status =
+            basin__fail_in(context, BASIN_ERROR_FORMAT, "the model's metadata sampler_options");
     return status;
 }
 
@@ -223,6 +226,9 @@ basin_status basin_sample(basin_energy *energy, const basin_sample_options *give
     basin_status status = read_settings(energy->context, options.settings, &group);
     if (status == BASIN_OK)
         status = basin__sampler_check(energy->context, sampler, &group);
+    if (status == BASIN_OK && sampler->ignores != NULL) /* `group` has but the caller's as given */
+        status =
+            basin__options_check_given(energy->context, &group, sampler->ignores, group.values);
     if (status == BASIN_OK) {
         basin__chain_run run = {.sampler = sampler,
                                 .options = group.values,

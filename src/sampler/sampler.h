@@ -102,6 +102,8 @@ typedef struct basin__sampler_def {
     /** Check that options do not contradict each other; may resolve "auto". NULL: they
      * cannot. */
     basin_status (*check)(basin_context *context, void *options);
+    /** Whether the values of others leave an option without effect. NULL: never. */
+    bool (*ignores)(const void *options, const char *name);
     /** Advance the tile by the options' number of steps. */
     void (*run)(const void *options, const basin__cpu_kernels *kernels, basin_energy *energy,
                 basin__chain_tile *tile);

@@ -127,6 +127,18 @@ static void set_sampler(const basin__objective_def *objective, json_t *preset) {
         json_object_set_new(preset, "sampler", json_string("ode"));
 }
 
+const basin__network_def *basin__preset_network(basin_context *context, const char *name,
+                                                bool is_points) {
+    const basin__preset *preset = NULL;
+    json_t *settings = find_preset(context, name, is_points, &preset) == BASIN_OK
+                           ? json_loads(preset->settings, 0, NULL)
+                           : NULL;
+    const basin__network_def *network =
+        settings != NULL ? basin__network_find(choose(NULL, settings, "network")) : NULL;
+    json_decref(settings);
+    return network;
+}
+
 static basin_status choose_parts(basin__train_config *config, const json_t *settings,
                                  json_t *preset) {
     basin_context *context = config->context;
@@ -227,27 +239,50 @@ static bool is_chosen(const basin__train_config *config, const json_t *all, cons
     return !json_equal(json_object_get(all, key), json_object_get(config->preset, key));
 }
 
-/** Options of the buffer are an error where no chain comes from one, and not ignored. */
-static basin_status check_buffer_options(const basin__train_config *config, const char *why) {
-    static const char *const of_buffer[] = {
-        "restart-probability", "restart",        "restart-from",        "buffer-size",
-        "buffer-policy",       "buffer-storage", "augment-probability", "augment-shift",
-        "augment-scale",       "augment-flip",   "augment-colour"};
+/** Options whose thing is not there are an error, and not ignored. */
+static basin_status check_not_chosen(const basin__train_config *config, const char *const *names,
+                                     const char *are_for, const char *why) {
     json_t *all = json_object();
     basin_status status =
         basin__options_to_json(config->context, &config->groups[BASIN__GROUP_TRAIN], all);
-    for (size_t i = 0; i < BASIN_COUNT(of_buffer) && status == BASIN_OK; i++)
-        if (is_chosen(config, all, of_buffer[i]))
+    for (; *names != NULL && status == BASIN_OK; names++)
+        if (is_chosen(config, all, *names))
             status = basin__fail(config->context, BASIN_ERROR_CONFIG,
-                                 "%s is for chains from the buffer, and %s: leave it away",
-                                 of_buffer[i], why);
+                                 "%s is for %s, and %s: leave it away", *names, are_for, why);
     json_decref(all);
     return status;
+}
+
+static basin_status check_chain_options(const basin__train_config *config) {
+    static const char *const of_chains[] = {"chain-start", NULL};
+    static const char *const of_buffer[] = {
+        "restart-probability", "restart",        "restart-from",        "buffer-size",
+        "buffer-policy",       "buffer-storage", "augment-probability", NULL};
+    static const char *const of_augmenting[] = {"augment-shift", "augment-scale", "augment-flip",
+                                                "augment-colour", NULL};
+    const bool has_chains = (config->objective->needs & BASIN__NEED_CHAINS) != 0;
+    if (!has_chains)
+        BASIN_TRY(check_not_chosen(config, of_chains, "chains", "the objective runs none"));
+    if (!has_chains || config->train.chain_start != BASIN__START_BUFFER)
+        BASIN_TRY(check_not_chosen(config, of_buffer, "chains from the buffer",
+                                   !has_chains ? "the objective runs no chains"
+                                               : "chain-start is not buffer"));
+    if (!(config->train.augment.probability > 0))
+        BASIN_TRY(check_not_chosen(config, of_augmenting, "chains that are augmented",
+                                   "augment-probability is 0"));
+    return BASIN_OK;
 }
 
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
     const basin__train_values *train = &config->train;
     basin_context *context = config->context;
+    static const char *const of_clip[] = {"parameter-clip-value", NULL};
+    static const char *const of_images[] = {"image-size", NULL};
+    if (is_points)
+        BASIN_TRY(check_not_chosen(config, of_images, "images", "the data are points"));
+    if (train->schedule.parameter_clip == BASIN__CLIP_NONE)
+        BASIN_TRY(check_not_chosen(config, of_clip, "gradients that are bounded",
+                                   "parameter-clip is none"));
     if (is_points &&
         (train->shift > 0 || train->flip || train->treat || train->range != BASIN__RANGE_UNIT))
         return basin__fail(context, BASIN_ERROR_CONFIG,
@@ -257,11 +292,9 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-storage byte is for images, and %s holds points", train->data);
     BASIN_TRY(check_start(config));
-    const bool has_chains = (config->objective->needs & BASIN__NEED_CHAINS) != 0;
-    const bool has_buffer = has_chains && train->chain_start == BASIN__START_BUFFER;
-    if (!has_buffer)
-        BASIN_TRY(check_buffer_options(config, !has_chains ? "the objective runs no chains"
-                                                           : "chain-start is not buffer"));
+    BASIN_TRY(check_chain_options(config));
+    const bool has_buffer = (config->objective->needs & BASIN__NEED_CHAINS) != 0 &&
+                            train->chain_start == BASIN__START_BUFFER;
     if (train->augment.probability > 0 && is_points)
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "augment-probability is for images, and %s holds points", train->data);

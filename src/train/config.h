@@ -73,6 +73,12 @@ basin_status basin__train_config_init(basin_context *context, const json_t *sett
 void basin__train_config_reset(basin__train_config *config);
 /** All options as one JSON object, a new reference: init() of it gives the same again. */
 basin_status basin__train_config_json(const basin__train_config *config, json_t **out);
+/**
+ * The network that a preset takes, "auto" among them, where none is asked for; NULL: there is no
+ * such preset.
+ */
+const basin__network_def *basin__preset_network(basin_context *context, const char *preset,
+                                                bool is_points);
 /** Contradictions between options, after the data is known. */
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points);
 

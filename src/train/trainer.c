@@ -4,6 +4,7 @@
  * parameters), the loss's plan, the optimiser's slots and the replay buffer.
  */
 #include "train/trainer.h"
+#include "data/set.h"
 #include "eval/classify.h"
 #include "train/random.h"
 #include <math.h>
@@ -67,7 +68,9 @@ static void set_noise_levels(basin__train_config *config) {
 
 /* The configuration decides on the data, and the data (points or images) on the preset "auto". */
 static basin_status configure(basin__trainer *trainer, const json_t *settings) {
-    bool is_points = trainer->data != NULL && !basin_data_describe(trainer->data)->is_image;
+    const char *named = json_string_value(json_object_get(settings, "data"));
+    const bool is_points = trainer->data != NULL ? !basin_data_describe(trainer->data)->is_image
+                                                 : named != NULL && basin__data_is_points(named);
     BASIN_TRY(basin__train_config_init(trainer->context, settings, is_points, &trainer->config));
     BASIN_TRY(open_data(trainer));
     const basin_data_info *info = basin_data_describe(trainer->data);
@@ -84,6 +87,10 @@ static basin_status configure(basin__trainer *trainer, const json_t *settings) {
     trainer->size = basin_shape_count(trainer->shape);
     trainer->batch = trainer->config.train.batch;
     trainer->has_chains = (trainer->config.objective->needs & BASIN__NEED_CHAINS) != 0;
+    const basin__train_config *config = &trainer->config;
+    if (config->objective->check != NULL) /* before a sampler's levels come of it */
+        BASIN_TRY(config->objective->check(trainer->context,
+                                           config->groups[BASIN__GROUP_OBJECTIVE].values));
     set_noise_levels(&trainer->config);
     basin__sampler_range(&trainer->config.groups[BASIN__GROUP_SAMPLER], (double)trainer->low,
                          (double)trainer->high);
@@ -116,10 +123,11 @@ static basin_status make_energy(basin__trainer *trainer, basin_energy **out) {
         status = basin__options_from_json(context, &group, 1, options);
     json_decref(options);
     if (status == BASIN_OK)
-        status = basin__energy_create(context, trainer->config.network, group, trainer->shape,
-                                      (uint64_t)trainer->config.train.seed, out);
-    if (status == BASIN_OK)
+        status = basin__energy_create(context, trainer->config.network, group, trainer->shape, out);
+    if (status == BASIN_OK) {
+        basin__parameters_start(&(*out)->parameters, (uint64_t)trainer->config.train.seed);
         return BASIN_OK;
+    }
     if (group.values != NULL)
         basin__options_reset(context, &group);
     basin__free(context, group.values);
