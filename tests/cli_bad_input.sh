@@ -291,7 +291,7 @@ else
             failures=$((failures + 1))
     }
     limited 1 "out of memory: 5760000000 bytes" sample --model run --n 1e7 --out other.npy
-    limited 1 "no memory" train --base-channels 4096 --data strokes --out other
+    limited 1 "out of memory" train --base-channels 4096 --data strokes --out other
     limited 1 "memory could not be had" score --model run --data strokes --threads 4096
 fi
 [ ! -e other ] && [ ! -e other.npy ] && ok "mistakes leave nothing behind" ||

@@ -337,7 +337,7 @@ static void test_start(void **state) {
     x = basin__layer_attention(&build, "plain", x, 4);
     assert_int_equal(basin_graph_status(g), BASIN_OK);
     assert_true(basin_shape_equal(basin_graph_shape(g, x), basin_shape_image(4, 4, 4)));
-    basin__parameters_start(&list, 5);
+    assert_int_equal(basin__parameters_start(context, &list, 5), BASIN_OK);
     assert_true(is_all(&list, "norm.weight", 1) && is_all(&list, "norm.bias", 0));
     assert_true(is_all(&list, "zero.proj.weight", 0) && is_all(&list, "zero.proj.bias", 0));
     assert_true(is_all(&list, "last.weight", 0) && is_all(&list, "last.bias", 0));

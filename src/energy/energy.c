@@ -158,10 +158,15 @@ basin_status basin_energy_create(basin_context *context, const char *network, co
     BASIN_TRY(status);
     status = basin__energy_create(context, definition, group,
                                   (basin_shape){1, height, width, channels}, out);
-    if (status == BASIN_OK)
-        basin__parameters_start(&(*out)->parameters, seed);
-    else
+    if (status != BASIN_OK) {
         basin__network_options_reset(context, &group);
+        return status;
+    }
+    status = basin__parameters_start(context, &(*out)->parameters, seed);
+    if (status != BASIN_OK) {
+        basin_energy_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 

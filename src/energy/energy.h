@@ -70,8 +70,8 @@ struct basin_energy {
 
 /**
  * Create from a definition and an option group already filled. On success the group's values (made
- * by basin__alloc) are taken over; on failure they stay the caller's. The parameters have room and
- * no values: basin__parameters_start gives them, or a file.
+ * by basin__alloc) are taken over; on failure they stay the caller's. The
+ * parameters have no room yet: basin__parameters_start gives it and fills it, or a file does.
  */
 basin_status basin__energy_create(basin_context *context, const basin__network_def *network,
                                   basin__option_group options, basin_shape shape,

@@ -33,13 +33,9 @@ static basin__parameter *append(basin__build *build, const char *name, basin_sha
     list->items = items;
     basin__parameter *parameter = &items[list->count];
     parameter->name = basin__strdup(build->context, name);
-    parameter->data =
-        basin__alloc_array(build->context, (size_t)basin_shape_count(shape), sizeof(float));
-    if (!parameter->name || !parameter->data) {
-        basin__free(build->context, parameter->name);
-        basin__free(build->context, parameter->data);
+    parameter->data = NULL;
+    if (!parameter->name)
         return NULL;
-    }
     parameter->shape = shape;
     list->count++;
     return parameter;

@@ -373,8 +373,8 @@ static void print_dims(char text[LIST_BYTES], int rank, const int64_t *dim) {
     snprintf(text + used, LIST_BYTES - used, "]");
 }
 
-static basin_status check_dims(const reading *from, const basin__tensor_entry *entry,
-                               const basin__parameter *parameter) {
+static basin_status check_dims(const reading *from, const basin__parameter *parameter) {
+    const basin__tensor_entry *entry = basin__safetensors_find(&from->file, parameter->name);
     bool is_same = entry->rank == parameter->file_rank;
     for (int d = 0; is_same && d < entry->rank; d++)
         is_same = entry->dim[d] == parameter->file_dim[d];
@@ -392,7 +392,7 @@ static basin_status check_dims(const reading *from, const basin__tensor_entry *e
 
 static basin_status fill_parameter(const reading *from, basin__parameter *parameter) {
     const basin__tensor_entry *entry = basin__safetensors_find(&from->file, parameter->name);
-    BASIN_TRY(check_dims(from, entry, parameter));
+    BASIN_TRY(basin__parameter_room(from->context, parameter));
     size_t count = (size_t)basin_shape_count(parameter->shape);
     float *values = basin__alloc_array(from->context, count, sizeof(float));
     if (!values)
@@ -413,6 +413,8 @@ static basin_status fill_parameter(const reading *from, basin__parameter *parame
 
 static basin_status fill_energy(reading *from, basin_energy *energy) {
     BASIN_TRY(check_names(from, energy));
+    for (int i = 0; i < energy->parameters.count; i++) /* before any room is taken */
+        BASIN_TRY(check_dims(from, &energy->parameters.items[i]));
     for (int i = 0; i < energy->parameters.count; i++)
         BASIN_TRY(fill_parameter(from, &energy->parameters.items[i]));
     json_decref(energy->metadata);

@@ -162,8 +162,11 @@ basin_status basin__network_options(basin_context *context, const char *name, co
                                     basin__option_group *options);
 void basin__network_options_reset(basin_context *context, basin__option_group *options);
 
-/** Fill new parameters: uniform in start ± bound, states with normalised normals, from the seed. */
-void basin__parameters_start(basin__parameters *parameters, uint64_t seed);
+/** Give a new parameter its room. */
+basin_status basin__parameter_room(basin_context *context, basin__parameter *parameter);
+/** Room for all, filled: uniform in start ± bound, states with normalised normals, by the seed. */
+basin_status basin__parameters_start(basin_context *context, basin__parameters *parameters,
+                                     uint64_t seed);
 basin__parameter *basin__parameters_find(const basin__parameters *parameters, const char *name);
 void basin__parameters_reset(basin_context *context, basin__parameters *parameters);
 /** Reorder one parameter between memory and file order (both f32, dense). */

@@ -73,13 +73,22 @@ static void start_direction(basin__parameter *parameter, uint64_t seed, uint32_t
         parameter->data[i] = (float)((double)parameter->data[i] / sqrt(sum));
 }
 
-void basin__parameters_start(basin__parameters *parameters, uint64_t seed) {
+basin_status basin__parameter_room(basin_context *context, basin__parameter *parameter) {
+    parameter->data =
+        basin__alloc_array(context, (size_t)basin_shape_count(parameter->shape), sizeof(float));
+    return parameter->data ? BASIN_OK : BASIN_ERROR_MEMORY;
+}
+
+basin_status basin__parameters_start(basin_context *context, basin__parameters *parameters,
+                                     uint64_t seed) {
     for (int i = 0; i < parameters->count; i++) {
+        BASIN_TRY(basin__parameter_room(context, &parameters->items[i]));
         if (parameters->items[i].is_state)
             start_direction(&parameters->items[i], seed, (uint32_t)i);
         else
             start_uniform(&parameters->items[i], seed, (uint32_t)i);
     }
+    return BASIN_OK;
 }
 
 /** Exchange [outer][h][w][c] and [outer][c][h][w]; `to_file` gives the direction. */

@@ -124,10 +124,9 @@ static basin_status make_energy(basin__trainer *trainer, basin_energy **out) {
     json_decref(options);
     if (status == BASIN_OK)
         status = basin__energy_create(context, trainer->config.network, group, trainer->shape, out);
-    if (status == BASIN_OK) {
-        basin__parameters_start(&(*out)->parameters, (uint64_t)trainer->config.train.seed);
-        return BASIN_OK;
-    }
+    if (status == BASIN_OK)
+        return basin__parameters_start(context, &(*out)->parameters,
+                                       (uint64_t)trainer->config.train.seed);
     if (group.values != NULL)
         basin__options_reset(context, &group);
     basin__free(context, group.values);
