@@ -386,6 +386,22 @@ static void set_noise_levels(basin__command *command) {
     sampler->set_noise_levels(basin__command_group(command, "sampler"), low, high);
 }
 
+/** Classes in turn for a network that knows classes; NULL where it knows none. */
+static basin_status make_labels(basin_context *context, const json_t *settings, int64_t count,
+                                int **labels) {
+    const json_int_t classes = json_integer_value(json_object_get(settings, "classes")) +
+                               json_integer_value(json_object_get(settings, "logits"));
+    *labels = NULL;
+    if (classes <= 0)
+        return BASIN_OK;
+    *labels = basin__alloc_array(context, (size_t)count, sizeof **labels);
+    if (*labels == NULL)
+        return BASIN_ERROR_MEMORY;
+    for (int64_t i = 0; i < count; i++)
+        (*labels)[i] = (int)(i % classes);
+    return BASIN_OK;
+}
+
 /** A trainer of what was chosen, on noise; other settings are the defaults. */
 static basin_status make_trainer(basin__command *command, basin_shape shape, float *noise,
                                  basin_data **data, basin__trainer **out) {
@@ -399,16 +415,16 @@ static basin_status make_trainer(basin__command *command, basin_shape shape, flo
                   "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
     basin_status status = settings ? BASIN_OK : BASIN_ERROR_MEMORY;
     set_noise_levels(command);
-    if (status == BASIN_OK) /* settles options that follow from others */
-        status = basin__sampler_check(
-            context, basin__sampler_find(basin__command_choice(command, "sampler").name),
-            basin__command_group(command, "sampler"));
     for (size_t i = 0; status == BASIN_OK && kinds[i] != NULL; i++)
         status = basin__options_to_json(context, basin__command_group(command, kinds[i]), settings);
     const bool is_image = shape.height > 1 || shape.width > 1;
+    int *labels = NULL;
+    if (status == BASIN_OK)
+        status = make_labels(context, settings, options->chains, &labels);
     if (status == BASIN_OK)
         status = basin_data_from_memory(context, "noise", options->chains, shape.height,
-                                        shape.width, shape.channels, is_image, noise, NULL, data);
+                                        shape.width, shape.channels, is_image, noise, labels, data);
+    basin__free(context, labels);
     if (status == BASIN_OK)
         status = basin__trainer_create(context, settings, *data, *data, out);
     json_decref(settings);

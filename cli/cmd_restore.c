@@ -313,7 +313,7 @@ static basin_status open_all(basin__command *command, basin__restore *all) {
 static basin_status work(basin__command *command, basin__restore *all) {
     BASIN_TRY(check_samples(all));
     BASIN_TRY(open_all(command, all));
-    BASIN_TRY(basin__restore_check_outputs(all));
+    BASIN_TRY(basin__restore_check_outputs(command, all));
     BASIN_TRY(see(all));
     BASIN_TRY(restore(command, all));
     BASIN_TRY(judge(all));
@@ -349,8 +349,6 @@ static const char *const kinds[] = {"task", "method", NULL};
 static const char *const outputs[] = {"out",          "samples-out", "deviation-out",
                                       "degraded-out", "labels-out",  NULL};
 
-static const char *const companions[][2] = {{"shown", "out"}, {"zoom", "out"}, {NULL}};
-
 static const char *const examples[] = {
     "basin restore --model models/mnist-unet.safetensors --data mnist --noise-std 0.3 --method "
     "mean",
@@ -381,7 +379,6 @@ const basin__verb basin__verb_restore = {
     .kinds = kinds,
     .examples = examples,
     .outputs = outputs,
-    .companions = companions,
     .runs_chains = true,
     .run = run,
 };

@@ -372,7 +372,9 @@ static int run(basin__command *command) {
     basin_data_close(data);
     if (status != BASIN_OK)
         return basin__command_fail(command, status);
-    const bool has_none = of.summary.count == 0 && of.summary.bad > 0;
+    const bool has_none = !options->flag && of.summary.count == 0 && of.summary.bad > 0;
+    if (has_none) /* with --flag that is an answer: what is not finite is an outlier */
+        basin__print_line("basin score: of %lld scores none is finite", (long long)of.summary.bad);
     return of.unread > 0 || has_none ? BASIN__EXIT_FAILURE : BASIN__EXIT_OK;
 }
 

@@ -260,18 +260,21 @@ static basin_status check_positional(const basin__command *command) {
     return BASIN_OK;
 }
 
-/** Folder and name of a file that may not be there yet: one text for one file, for free(). */
-static char *canonical(const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    char *folder = slash ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
-    char *real = folder ? realpath(folder, NULL) : NULL, *whole = NULL;
-    const char *at = real ? real : slash ? folder : "";
-    if (folder && (whole = malloc(strlen(at) + strlen(name) + 2)))
-        sprintf(whole, "%s/%s", at, name);
-    free(folder);
+/** Folder and name of a file that may not be there yet: one text for one file. */
+static char *canonical(basin_context *context, const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *folder =
+        basin__format(context, "%.*s", slash ? (int)(slash + 1 - path) : 1, slash ? path : ".");
+    char *real = folder ? realpath(folder, NULL) : NULL;
+    char *whole =
+        folder ? basin__format(context, "%s/%s", real ? real : folder, slash ? slash + 1 : path)
+               : NULL;
+    basin__free(context, folder);
     free(real);
     return whole;
 }
+
+enum { OUTPUTS_MAX = 16 };
 
 typedef struct output {
     const char *option;
@@ -283,7 +286,11 @@ static basin_status add_output(const basin__command *command, output *all, size_
     if (path[0] == '\0')
         return basin__fail(command->context, BASIN_ERROR_CONFIG, "--%s needs the name of a file",
                            option);
-    char *file = canonical(path);
+    if (*count == OUTPUTS_MAX)
+        return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                           "--%s %s: more than %d files are to be written", option, path,
+                           OUTPUTS_MAX);
+    char *file = canonical(command->context, path);
     if (!file)
         return BASIN_ERROR_MEMORY;
     all[(*count)++] = (output){option, file};
@@ -297,7 +304,6 @@ static basin_status add_output(const basin__command *command, output *all, size_
 
 /** Files to be written must be as many as their options. */
 static basin_status check_outputs(const basin__command *command) {
-    enum { OUTPUTS_MAX = 16 };
     output all[OUTPUTS_MAX];
     size_t count = 0;
     basin_status status = BASIN_OK;
@@ -309,11 +315,11 @@ static basin_status check_outputs(const basin__command *command) {
             list = *(const basin__text_list *)value;
         else if (*(char *const *)value)
             list = (basin__text_list){.items = (char **)value, .count = 1};
-        for (size_t i = 0; i < list.count && count < OUTPUTS_MAX && status == BASIN_OK; i++)
+        for (size_t i = 0; i < list.count && status == BASIN_OK; i++)
             status = add_output(command, all, &count, *name, list.items[i]);
     }
     for (size_t i = 0; i < count; i++)
-        free(all[i].file);
+        basin__free(command->context, all[i].file);
     return status;
 }
 

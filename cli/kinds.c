@@ -84,15 +84,28 @@ const basin__kind *basin__kind_find(const char *name) {
     return NULL;
 }
 
+/** What the preset takes of a kind, as its list has it. */
+static const char *preset_choice(basin_context *context, const char *name,
+                                 const basin__kind_company *with) {
+    const basin__kind *kind = basin__kind_find(name);
+    const char *found = NULL;
+    char *chosen = with->preset
+                       ? basin__preset_choice(context, with->preset,
+                                              with->data && basin__data_is_points(with->data), name)
+                       : NULL;
+    for (int i = 0; chosen && kind && i < kind->count() && !found; i++)
+        if (strcmp(kind->item(i).name, chosen) == 0)
+            found = kind->item(i).name;
+    basin__free(context, chosen);
+    return found;
+}
+
 const char *basin__kind_along(basin_context *context, const char *kind,
                               const basin__kind_company *with) {
-    const basin__objective_def *objective =
-        with->objective ? basin__objective_find(with->objective) : NULL;
-    if (objective && strcmp(kind, "sampler") == 0)
-        return objective->sampler;
-    if (!with->preset || strcmp(kind, "network") != 0)
-        return NULL;
-    const basin__network_def *network = basin__preset_network(
-        context, with->preset, with->data && basin__data_is_points(with->data));
-    return network ? network->name : NULL;
+    const char *name =
+        with->objective ? with->objective : preset_choice(context, "objective", with);
+    const basin__objective_def *objective = name ? basin__objective_find(name) : NULL;
+    const bool is_sampler = strcmp(kind, "sampler") == 0;
+    const char *sampler = objective && is_sampler ? basin__objective_sampler(objective) : NULL;
+    return sampler ? sampler : preset_choice(context, kind, with);
 }

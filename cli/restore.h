@@ -40,7 +40,7 @@ typedef struct basin__restore {
 #define BASIN__ROUNDING_STD (1 / (255 * 3.46410161513775458705))
 
 /** See that all that is asked for can be written, before the work. */
-basin_status basin__restore_check_outputs(const basin__restore *all);
+basin_status basin__restore_check_outputs(const basin__command *command, const basin__restore *all);
 /** Write it. */
 basin_status basin__restore_write(const basin__restore *all);
 /** What is seen on the grid of the image: y itself, or each number of it in all pixels that it is

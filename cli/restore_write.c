@@ -41,10 +41,18 @@ static basin_status check_out(const basin__restore *all, const char *path) {
     return basin__file_check_writable(all->context, path);
 }
 
-basin_status basin__restore_check_outputs(const basin__restore *all) {
+basin_status basin__restore_check_outputs(const basin__command *command,
+                                          const basin__restore *all) {
     const basin__restore_options *options = all->options;
-    for (size_t i = 0; i < options->out.count; i++)
+    bool has_picture = false;
+    for (size_t i = 0; i < options->out.count; i++) {
         BASIN_TRY(check_out(all, options->out.items[i]));
+        has_picture |= ends_with(options->out.items[i], ".png");
+    }
+    if (!has_picture &&
+        (basin__command_is_given(command, "shown") || basin__command_is_given(command, "zoom")))
+        return basin__fail(all->context, BASIN_ERROR_CONFIG,
+                           "--shown and --zoom are of a picture: give --out X.png");
     BASIN_TRY(check_array(all, "samples-out", options->samples_out));
     BASIN_TRY(check_array(all, "deviation-out", options->deviation_out));
     BASIN_TRY(check_array(all, "degraded-out", options->degraded_out));

@@ -93,13 +93,15 @@ expect_error 2 "basin bench: n-steps 0: there is no step to time" basin bench ch
 denoise="--objective diffusion --network unet --channels 16,32 --embedding 8"
 tiny_update="--shape 8x8x1 --chains 4 --rounds 1 --threads 2"
 expect 0 '"share_of_peak": ' basin bench update $denoise $tiny_update --json
+expect 0 '"share_of_peak": ' basin bench update $denoise $tiny_update --classes 3 --json
+expect 0 '"share_of_peak": ' basin bench update $denoise $tiny_update --logits 3 --class-weight 1 --json
 check "updates without chains tell of none" sh -c \
     '! basin bench update '"$denoise $tiny_update"' --json | grep -q step'
 expect 0 " s an update without chains (" basin bench update $denoise $tiny_update
 expect 0 '"algorithm": "direct"' \
     basin bench update $denoise $tiny_update --json --exact-convolution
 expect_error 2 "basin bench: objective diffusion has no chains: leave --sampler and its options away" \
-    basin bench update $denoise $tiny_update --n-steps 2
+    basin bench update $denoise $tiny_update --levels 2
 expect_error 2 \
     "basin bench: --precision is that of chains, and objective diffusion runs none: leave it away" \
     basin bench update $denoise $tiny_update --precision bf16

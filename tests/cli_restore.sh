@@ -59,9 +59,9 @@ expect 2 "did you mean denoise?" restore --task denois
 expect 2 "did you mean anneal?" restore --method aneal
 expect 2 "method mean gives one answer" restore --method mean --samples 2
 expect 2 "mean takes the energy as it was trained" restore --method mean --temperature 3
-expect 2 "rho-min has no effect with the other options of anneal" restore --rho-min 0.1
+expect 2 "rho-min has no effect here, with the other options of anneal" restore --rho-min 0.1
 expect 2 "--samples-out y.npy is --out too" restore --out y.npy --samples-out y.npy
-expect 2 "--zoom is of --out" restore --zoom 3
+expect 2 "--shown and --zoom are of a picture" restore --out x.npy --zoom 3
 expect 2 "nothing is hidden" restore --task inpaint
 expect 2 "is no box within images of 28 x 28" restore --task inpaint --hidden 0,0,29,1
 expect 1 "images have 1 channel, and are grey" restore --task colourise

@@ -52,12 +52,15 @@ expect_error 2 "basin train: chain-start is for chains, and the objective runs n
     basin train --objective nce --chain-start noise --out other
 expect_error 2 "basin train: augment-shift is for chains that are augmented, and augment-probability \
 is 0: leave it away" basin train --augment-shift 3 --out other
-expect_error 2 "basin train: parameter-clip-value is for gradients that are bounded, and \
-parameter-clip is none: leave it away" basin train --parameter-clip none --parameter-clip-value 3 \
-    --out other
 expect 2 "image-size is for images, and the data are points" basin train --data two-moons \
     --image-size 16 --out other
 expect 0 "mlp" basin train --data two-moons --hidden 8 --dry-run
+check "an option is changed beside a run's own configuration" \
+    basin train --config run/config.json --noise-std 0.01 --out changed --quiet
+expect 0 "updates      1" basin train --data two-moons --objective diffusion --noise-conditional --levels 9 \
+    --updates 1 --batch 4 --sample-every 0 --out sampled
+rm -r sampled
+expect 2 "label-smoothing 2 is out of range" basin train --preset classify --label-smoothing 2
 expect 2 "unknown option --hidden" basin train --data strokes --hidden 8 --dry-run
 expect 2 "noise-low 5 is not below noise-high 1" basin train --data two-moons --objective diffusion \
     --noise-conditional --noise-low 5 --noise-high 1 --out other

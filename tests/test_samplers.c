@@ -106,6 +106,7 @@ static void test_flow_adaptive(void **state) {
 /* dx/dt = −√x, which is no number below 0: x(t) = (√x₀ − t/2)². */
 typedef struct root {
     int n, undefined; /* slopes that were no numbers */
+    double to;
 } root;
 
 static void derive_root(void *user, const float *x, const double *t, float *slope,
@@ -127,7 +128,7 @@ static basin__adaptive_end walk_roots(root *of, float *x) {
                             .n = of->n,
                             .size = 1,
                             .x = x,
-                            .to = 1.99,
+                            .to = of->to,
                             .absolute = 1e-6,
                             .relative = 1e-6,
                             .evaluations_max = 2000,
@@ -143,16 +144,19 @@ static basin__adaptive_end walk_roots(root *of, float *x) {
 /* A step that leads to where there is no slope is tried again, shorter, by that chain alone. */
 static void test_flow_beside_a_hole(void **state) {
     (void)state;
-    root of = {.n = 2};
+    root of = {.n = 2, .to = 1.99};
     float x[2] = {1, 9}, alone = 9, broken = -1;
     assert_int_equal(walk_roots(&of, x), BASIN__ADAPTIVE_DONE);
     assert_true(of.undefined > 0);
     assert_true(fabs((double)x[0] - 0.005 * 0.005) < 1e-5);
     assert_true(fabs((double)x[1] - 2.005 * 2.005) < 1e-4);
-    of = (root){.n = 1};
+    of = (root){.n = 1, .to = 1.99};
     assert_int_equal(walk_roots(&of, &alone), BASIN__ADAPTIVE_DONE);
     assert_true(of.undefined == 0 && x[1] <= alone && x[1] >= alone);
     assert_int_equal(walk_roots(&of, &broken), BASIN__ADAPTIVE_STOPPED);
+    of.to = 3; /* past the root's end */
+    alone = 1;
+    assert_int_equal(walk_roots(&of, &alone), BASIN__ADAPTIVE_STOPPED);
 }
 
 /* ---- densities ---- */

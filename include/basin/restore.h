@@ -90,7 +90,8 @@ BASIN_API void basin_restore_options_init(basin_restore_options *options);
  * @param y  [n, shape of y], borrowed
  * @param x  [n, shape of x], out
  * @return BASIN_OK; BASIN_ERROR_CONFIG (an unknown method or option; a method that does not suit
- *         the energy, the task or σ); BASIN_ERROR_ARGUMENT (σ, samples, temperature);
+ *         the energy, the task or σ; an option or a temperature without effect);
+ *         BASIN_ERROR_ARGUMENT (σ, samples, temperature);
  *         BASIN_ERROR_SHAPE (A is of another shape than the energy); BASIN_ERROR_DIVERGED (a
  *         gradient became non-finite); BASIN_ERROR_MEMORY. What is out is then undefined.
  */

@@ -15,8 +15,8 @@ typedef struct basin_sample_options {
     size_t size;         /**< sizeof(basin_sample_options), set by init */
     const char *sampler; /**< NULL: the one the energy was trained with, else "langevin" */
     /** JSON object of sampler options (see `basin help sampler langevin`): what differs from those
-        the energy was trained with, or from the defaults; one that has no effect with the others
-        is an error. NULL: nothing. */
+        the energy was trained with, or from the defaults; one that others switch off
+       (leapfrog-steps without HMC, the ends of no box) is an error. NULL: nothing. */
     const char *settings;
     uint64_t seed;
     bool is_started; /**< x holds the chains' start points; else they are drawn uniformly from the

@@ -212,7 +212,8 @@ basin_status basin__options_check_given(basin_context *context, const basin__opt
     for (size_t i = 0; i < group->count; i++)
         if ((group->is_set >> i & 1) && is_ignored(user, group->options[i].name))
             return basin__fail(context, BASIN_ERROR_CONFIG,
-                               "%s has no effect with the other options of %s: leave it away",
+                               "%s has no effect here, with the other options of %s: leave it "
+                               "away",
                                group->options[i].name, group->title);
     return BASIN_OK;
 }

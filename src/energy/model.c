@@ -210,7 +210,7 @@ static basin_status check_levels(const reading *from) {
     high = low;
     BASIN_TRY(read_number(from, "noise_level_high", &high));
     BASIN_TRY(read_number(from, "data_noise_level", &noise));
-    if (!(low > 0.0 && low <= high && isfinite((float)high)))
+    if (!((float)low > 0.0f && low <= high && isfinite((float)high)))
         return basin__fail(from->context, BASIN_ERROR_FORMAT,
                            "%s: metadata noise_level_low is %g and noise_level_high %g; expected "
                            "numbers above 0 that 32 bits hold, the first not the higher",

@@ -22,7 +22,7 @@ typedef struct basin__parameter {
     int64_t file_dim[4];
     double start, bound;   /* starts uniform in start ± bound */
     bool is_state;         /* not trained: spectral norm's vector; starts as unit normals */
-    float *data;           /* owned, basin_shape_count(shape) */
+    float *data;           /* owned, basin_shape_count(shape); NULL until it has room */
     basin_value effective; /* in the last graph built: what the network uses (weight / σ), or the
                               parameter itself */
 } basin__parameter;

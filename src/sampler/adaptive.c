@@ -135,6 +135,7 @@ static bool conclude(basin__adaptive *walk, const places *at, int chain) {
         return false;
     const double error = error_of(walk, at, chain);
     const bool is_taken = error <= 1; /* NaN is not */
+    walk->is_undefined |= isnan(error);
     double factor = error > 0 ? fmax(0.2, fmin(5, 0.9 * pow(error, -0.2))) : 5;
     if (!is_taken)
         factor = isnan(error) ? 0.2 : fmin(factor, 1);
@@ -182,7 +183,8 @@ basin__adaptive_end basin__adaptive_walk(basin__adaptive *walk) {
         guess_step(walk, &at, i);
     while (is_walking) {
         if (walk->evaluations + STAGES - 1 > walk->evaluations_max)
-            return BASIN__ADAPTIVE_UNFINISHED;
+            return walk->is_undefined ? BASIN__ADAPTIVE_STOPPED : BASIN__ADAPTIVE_UNFINISHED;
+        walk->is_undefined = false;
         for (int s = 1; s < STAGES; s++, walk->evaluations++)
             stage(walk, &at, s);
         is_walking = false;

@@ -32,11 +32,12 @@ struct basin__adaptive {
     void (*arrive)(void *user, int chain, int64_t evaluations);
     void *user;
     int64_t evaluations; /* out: of the chain that needed most */
+    bool is_undefined;   /* out: a last step led to where the slope is not finite */
 };
 
 typedef enum basin__adaptive_end {
     BASIN__ADAPTIVE_DONE,
-    BASIN__ADAPTIVE_STOPPED,   /* a chain's first slope is not finite */
+    BASIN__ADAPTIVE_STOPPED,   /* a chain begins, or still was, where a slope is not finite */
     BASIN__ADAPTIVE_UNFINISHED /* a chain needs more than evaluations_max */
 } basin__adaptive_end;
 

@@ -133,10 +133,11 @@ static basin_status judge(basin_context *context, const chains *all) {
     for (int64_t i = 0; i < all->tiles; i++) {
         const long long first = first_of(all, i), last = first_of(all, i + 1) - 1;
         if (all->outcomes[i].is_diverged)
-            return basin__fail(context, BASIN_ERROR_DIVERGED,
-                               "the energy's gradient became non-finite in chains %lld to %lld; "
-                               "take a smaller step-size or clip the gradient",
-                               first, last);
+            return basin__fail(
+                context, BASIN_ERROR_DIVERGED,
+                "the energy or its gradient became non-finite in chains %lld to %lld; "
+                "take a smaller step-size or clip the gradient",
+                first, last);
         if (all->outcomes[i].is_unfinished)
             return basin__fail(context, BASIN_ERROR_DIVERGED,
                                "of chains %lld to %lld some need more evaluations than "

@@ -43,7 +43,7 @@ static const basin__option langevin_table[] = {
      "Take noise-std as given, or as sqrt(2 step-size temperature)"},
     {"noise-std", BASIN__OPTION_FLOAT, AT(noise_std), "0.005", 0, 1e6, NULL, NULL,
      "Standard deviation of a step's noise"},
-    {"temperature", BASIN__OPTION_FLOAT, AT(temperature), "1", 0, 1e24, NULL, NULL,
+    {"temperature", BASIN__OPTION_FLOAT, AT(temperature), "1", 0, 1e12, NULL, NULL,
      "Temperature of the chain where noise is auto; else it follows from noise-std"},
     {"noise-before", BASIN__OPTION_FLAG, AT(noise_before), NULL, 0, 0, NULL, NULL,
      "Add the noise before the gradient is taken"},
@@ -59,10 +59,6 @@ static const basin__option langevin_table[] = {
      "Upper end of the box; by default the data's"},
 };
 
-static double temperature_of(const langevin_options *options) {
-    return options->noise_std * options->noise_std / (2 * options->step_size);
-}
-
 static basin_status langevin_check(basin_context *context, void *values) {
     langevin_options *options = values;
     if (options->box != BOX_NONE && !(options->box_low < options->box_high))
@@ -71,24 +67,23 @@ static basin_status langevin_check(basin_context *context, void *values) {
                            options->box_low, options->box_high);
     if (options->noise == NOISE_AUTO)
         options->noise_std = sqrt(2 * options->step_size * options->temperature);
-    else
-        options->temperature = temperature_of(options);
     return BASIN_OK;
 }
 
 static bool langevin_ignores(const void *values, const char *name) {
     static const char *const of_box[] = {"box-low", "box-high", NULL};
     const langevin_options *options = values;
-    return (options->gradient_clip == CLIP_NONE && strcmp(name, "gradient-clip-value") == 0) ||
+    return (options->noise == NOISE_GIVEN && strcmp(name, "temperature") == 0) ||
+           (options->gradient_clip == CLIP_NONE && strcmp(name, "gradient-clip-value") == 0) ||
            (options->box == BOX_NONE && basin__option_is_among(name, of_box));
 }
 
 static basin_temperature langevin_temperature(const void *values) {
     const langevin_options *options = values;
-    basin_temperature temperature = {.value = temperature_of(options),
-                                     .is_exact = options->gradient_clip == CLIP_NONE &&
-                                                 options->box == BOX_NONE &&
-                                                 !options->noise_before};
+    basin_temperature temperature = {
+        .value = options->noise_std * options->noise_std / (2 * options->step_size),
+        .is_exact = options->gradient_clip == CLIP_NONE && options->box == BOX_NONE &&
+                    !options->noise_before};
     return temperature;
 }
 

@@ -35,7 +35,7 @@ static void fit_to_model(const basin_energy *energy, const basin__sampler_def *d
                          basin__energy_noted_number(energy, "range_high", 1));
     const double low = basin__energy_noted_number(energy, "noise_level_low", 0);
     const double high = basin__energy_noted_number(energy, "noise_level_high", 0);
-    if (def->set_noise_levels != NULL && low > 0 && high > low)
+    if (def->set_noise_levels != NULL && low > 0 && high >= low)
         def->set_noise_levels(group, low, high);
 }
 

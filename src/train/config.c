@@ -120,23 +120,22 @@ static bool has_anchors(const basin__objective_def *objective) {
 }
 
 /* Energies at many noise levels are walked down them. */
-static void set_sampler(const basin__objective_def *objective, json_t *preset) {
+const char *basin__objective_sampler(const basin__objective_def *objective) {
     if (objective->sampler != NULL)
-        json_object_set_new(preset, "sampler", json_string(objective->sampler));
-    else if (objective->noise_levels != NULL)
-        json_object_set_new(preset, "sampler", json_string("ode"));
+        return objective->sampler;
+    return objective->noise_levels != NULL ? "ode" : NULL;
 }
 
-const basin__network_def *basin__preset_network(basin_context *context, const char *name,
-                                                bool is_points) {
+char *basin__preset_choice(basin_context *context, const char *name, bool is_points,
+                           const char *kind) {
     const basin__preset *preset = NULL;
     json_t *settings = find_preset(context, name, is_points, &preset) == BASIN_OK
                            ? json_loads(preset->settings, 0, NULL)
                            : NULL;
-    const basin__network_def *network =
-        settings != NULL ? basin__network_find(choose(NULL, settings, "network")) : NULL;
+    const char *chosen = json_string_value(json_object_get(settings, kind));
+    char *copy = chosen != NULL ? basin__strdup(context, chosen) : NULL;
     json_decref(settings);
-    return network;
+    return copy;
 }
 
 static basin_status choose_parts(basin__train_config *config, const json_t *settings,
@@ -148,8 +147,9 @@ static basin_status choose_parts(basin__train_config *config, const json_t *sett
     name = choose(settings, preset, "objective");
     if ((config->objective = basin__objective_find(name)) == NULL)
         return unknown(context, "objective", name);
-    if (get_key(settings, "sampler", "sampler") == NULL)
-        set_sampler(config->objective, preset);
+    const char *sampler = basin__objective_sampler(config->objective);
+    if (get_key(settings, "sampler", "sampler") == NULL && sampler != NULL)
+        json_object_set_new(preset, "sampler", json_string(sampler));
     if (has_anchors(config->objective))
         json_object_set_new(preset, "chain_start", json_string("anchor"));
     name = choose(settings, preset, "sampler");
@@ -276,13 +276,9 @@ static basin_status check_chain_options(const basin__train_config *config) {
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
     const basin__train_values *train = &config->train;
     basin_context *context = config->context;
-    static const char *const of_clip[] = {"parameter-clip-value", NULL};
     static const char *const of_images[] = {"image-size", NULL};
     if (is_points)
         BASIN_TRY(check_not_chosen(config, of_images, "images", "the data are points"));
-    if (train->schedule.parameter_clip == BASIN__CLIP_NONE)
-        BASIN_TRY(check_not_chosen(config, of_clip, "gradients that are bounded",
-                                   "parameter-clip is none"));
     if (is_points &&
         (train->shift > 0 || train->flip || train->treat || train->range != BASIN__RANGE_UNIT))
         return basin__fail(context, BASIN_ERROR_CONFIG,

@@ -74,11 +74,13 @@ void basin__train_config_reset(basin__train_config *config);
 /** All options as one JSON object, a new reference: init() of it gives the same again. */
 basin_status basin__train_config_json(const basin__train_config *config, json_t **out);
 /**
- * The network that a preset takes, "auto" among them, where none is asked for; NULL: there is no
- * such preset.
+ * What a preset, "auto" among them, takes of a kind ("network") where nothing else is asked for:
+ * its name, for basin__free. NULL: nothing, or there is no such preset.
  */
-const basin__network_def *basin__preset_network(basin_context *context, const char *preset,
-                                                bool is_points);
+char *basin__preset_choice(basin_context *context, const char *preset, bool is_points,
+                           const char *kind);
+/** The sampler that goes with an objective where no other is asked for; NULL: any. */
+const char *basin__objective_sampler(const basin__objective_def *objective);
 /** Contradictions between options, after the data is known. */
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points);
 
