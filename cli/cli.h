@@ -92,9 +92,9 @@ struct basin__verb {
     size_t option_count, options_bytes;
     const char *const *kinds;    /* names of kinds that options of the same name choose; NULL end */
     const char *const *examples; /* command and comment in turn; NULL end; may be NULL */
-    const char *const
-        *outputs; /* names of options that are files written, each its own; NULL end */
-    /* pairs: an option that has an effect only beside another, and that one; NULL end */
+    /* Names of options that are files written, each its own; NULL end */
+    const char *const *outputs;
+    /* Pairs: an option that has an effect only beside another, and that one; NULL end */
     const char *const (*companions)[2];
     bool is_hidden;   /* not in overviews */
     bool runs_chains; /* takes --precision */

@@ -60,7 +60,7 @@ static void add(basin__score_summary *all, double score, bool is_flagged) {
         all->bad++;
         return;
     }
-    const double delta = score - all->mean;
+    double delta = score - all->mean;
     all->count++;
     all->mean += delta / (double)all->count;
     all->square += delta * (score - all->mean);

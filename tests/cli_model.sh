@@ -112,6 +112,10 @@ expect 2 "leapfrog-steps has no effect" basin sample --model flow --sampler pred
     --leapfrog-steps 3
 expect 2 "gradient-clip-value has no effect" basin sample --model "$run" --gradient-clip none \
     --gradient-clip-value 1
+expect 1 "of 2 scores none is finite" basin score --energy "flow[temperature = 1e-320]" --data strokes \
+    --shape 16x16 --count 2
+expect 1 '"mean": null, "std": null' basin score --energy "flow[temperature = 1e-320]" --data strokes \
+    --shape 16x16 --count 2 --json
 note() { # FROM TO: a number of the file's metadata changed in place
     sed "s/$1/$2/" "$(find flow/checkpoints -name average.safetensors | sort | tail -n 1)" >noted.safetensors
 }

@@ -99,6 +99,7 @@ static void test_flow_adaptive(void **state) {
                      .settings = "{\"method\": \"rk45\", \"evaluations_max\": 16}",
                      .is_started = true};
     assert_int_equal(sample(&of, &few, 1, &x), BASIN_ERROR_DIVERGED);
+    assert_int_equal(sample(&of, &few, -1, &x), BASIN_ERROR_ARGUMENT);
     const job churned = {.sampler = "ode", .settings = "{\"method\": \"rk45\", \"churn\": 1}"};
     assert_int_equal(sample(&of, &churned, 1, &x), BASIN_ERROR_CONFIG);
 }
