@@ -4,6 +4,7 @@
  * how far a classifier's probabilities are to be believed; and how likely the data are.
  */
 #include "base/file.h"
+#include "data/set.h"
 #include "eval.h"
 #include <math.h>
 #include <stddef.h>
@@ -97,7 +98,7 @@ static basin_status open_set(const basin__evaluation *all, const char *specifica
     BASIN_TRY(basin_data_open(all->context, specification, &options, &data));
     const basin_data_info *info = basin_data_describe(data);
     const bool is_unit = info->low >= 0.0f && info->low <= 0.0f && info->high >= 1.0f &&
-                         info->high <= 1.0f; /* said by the set, or seen: no need for a copy */
+                         info->high <= 1.0f && !basin__data_range_is_guessed(data);
     out->unit = (basin__unit){.low = info->low, .high = info->high};
     if (!info->is_image && is_given) {
         basin_data_close(data);
@@ -106,7 +107,7 @@ static basin_status open_set(const basin__evaluation *all, const char *specifica
                            "away",
                            specification);
     }
-    if (info->is_image && (is_given || !is_unit)) {
+    if (info->is_image && (is_given || !is_unit)) { /* else there is no need for a copy */
         basin_status status =
             basin__unit_images(all->context, data, is_given ? range : NULL,
                                is_samples ? "--black and --white" : NULL, &out->unit, &scaled);

@@ -79,7 +79,7 @@ static basin_status take_end(const interpolation *of, const char *option, int64_
                            "--%s %lld: %s holds %lld examples, counted from 0", option,
                            (long long)index, info->name, (long long)info->count);
     basin_data_get(of->data, index, x);
-    basin__range_apply(basin__energy_range(of->energy), info, x, of->size);
+    basin__energy_adapt(of->energy, info, x, of->size);
     return BASIN_OK;
 }
 

@@ -58,7 +58,7 @@ static basin_status read_images(basin__restore *all, float *x, int64_t size) {
     for (int64_t i = 0; i < all->n; i++)
         basin_data_get(all->data, i, x + i * size);
     if (!all->options->degraded)
-        basin__range_apply(unit, info, x, all->n * size);
+        basin__range_apply(basin__energy_range_of(all->energy, info), unit, x, all->n * size);
     return BASIN_OK;
 }
 

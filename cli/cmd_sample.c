@@ -137,7 +137,7 @@ static basin_status start_from_data(const basin__command *command, const sample_
     if (status == BASIN_OK) {
         for (int64_t i = 0; i < options->n; i++)
             basin_data_get(data, i, x + i * size);
-        basin__range_apply(basin__energy_range(energy), info, x, options->n * size);
+        basin__energy_adapt(energy, info, x, options->n * size);
     }
     basin_data_close(data);
     return status;

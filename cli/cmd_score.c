@@ -220,7 +220,7 @@ static basin_status draw_heat(const basin__scoring *of, const basin_data *data) 
         return BASIN_ERROR_MEMORY;
     for (int64_t i = 0; i < n; i++)
         basin_data_get(data, i, x + i * size);
-    basin__range_apply(basin__energy_range(of->energy), info, x, n * size);
+    basin__energy_adapt(of->energy, info, x, n * size);
     basin_status status = basin__heat_map_write(of->energy, n, x, (int)options->heat_side,
                                                 HEAT_ZOOM, options->heat_map);
     basin__free(of->command->context, x);

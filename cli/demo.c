@@ -169,8 +169,8 @@ static basin_status read_clean(const basin__demo *demo) {
     BASIN_TRY(open_data(demo, "strokes:test", BASIN__DEMO_DENOISED, &data));
     for (int64_t i = 0; i < BASIN__DEMO_DENOISED; i++)
         basin_data_get(data, i, demo->clean + i * demo->size);
-    basin__range_apply(demo->range, basin_data_describe(data), demo->clean,
-                       BASIN__DEMO_DENOISED * demo->size);
+    basin__energy_adapt(demo->energy, basin_data_describe(data), demo->clean,
+                        BASIN__DEMO_DENOISED * demo->size);
     basin_data_close(data);
     return BASIN_OK;
 }

@@ -89,7 +89,7 @@ static void read_examples(basin__evaluation *all, int64_t size, float *x) {
         all->flow.is_rounded |= fabs(place - round(place)) > 1e-2;
         x[i] = (float)(round(place) / steps);
     }
-    basin__range_apply(basin__energy_range(all->flow.model), info, x, info->count * size);
+    basin__energy_adapt(all->flow.model, info, x, info->count * size);
 }
 
 /* ---- measuring ---- */

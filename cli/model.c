@@ -4,6 +4,7 @@
  */
 #include "model.h"
 #include "base/number.h"
+#include "data/set.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,11 +128,26 @@ basin_data_options basin__data_options_of(const basin__data_choice *choice,
     return options;
 }
 
+/** Floats do not say what is black and what is white. */
+static void tell_range(const basin_energy *energy, const basin_data *data) {
+    const basin_data_info *info = basin_data_describe(data);
+    const basin__range from = basin__energy_range_of(energy, info);
+    const basin__range to = basin__energy_range(energy);
+    if (basin__data_range_is_guessed(data) && !basin__range_is_equal(from, to))
+        basin__log(energy->context, BASIN_LOG_INFO,
+                   "%s: values taken as of [%g, %g] and brought to the model's [%g, %g]",
+                   info->name, (double)from.low, (double)from.high, (double)to.low,
+                   (double)to.high);
+}
+
 basin_status basin__data_choose(const basin__command *command, const basin__data_choice *choice,
                                 const char *specification, const basin_energy *energy,
                                 basin_data **out) {
     const basin_data_options options = basin__data_options_of(choice, energy);
-    return basin_data_open(command->context, specification, &options, out);
+    BASIN_TRY(basin_data_open(command->context, specification, &options, out));
+    if (energy)
+        tell_range(energy, *out);
+    return BASIN_OK;
 }
 
 basin_status basin__model_and_data(const basin__command *command,

@@ -223,6 +223,14 @@ static void mean_energy(void *user, int64_t n, const float *x, double *energies,
     }
 }
 
+static void first_energy(void *user, int64_t batch, const float *x, double *energies,
+                         float *gradient) {
+    (void)user;
+    (void)gradient;
+    for (int64_t i = 0; i < batch; i++)
+        energies[i] = (double)x[i * SIZE];
+}
+
 /** Data in [0, 1] reach an energy in its own range, [-1, 1] here. */
 static void test_score_range(void **state) {
     bench *at = *state;
@@ -250,13 +258,62 @@ static void test_score_range(void **state) {
     basin_energy_destroy(energy);
 }
 
+/** The energy, x's first value, that two pixels x reach a model of a range with; NaN: refused. */
+static double first_of(bench *at, const float own[2], float low, float high) {
+    const float x[SIZE] = {low, high};
+    char text[2][32];
+    double energies[1] = {NAN};
+    basin_data *data;
+    basin_energy *energy;
+    for (int i = 0; i < 2; i++)
+        snprintf(text[i], sizeof text[i], "%g", (double)own[i]);
+    assert_int_equal(
+        basin_data_from_memory(at->context, "floats", 1, SIDE, SIDE, 1, true, x, NULL, &data),
+        BASIN_OK);
+    assert_int_equal(
+        basin_energy_from_callback(at->context, SIDE, SIDE, 1, first_energy, NULL, &energy),
+        BASIN_OK);
+    assert_int_equal(basin__energy_note(energy, "range_low", "%s", text[0]), BASIN_OK);
+    assert_int_equal(basin__energy_note(energy, "range_high", "%s", text[1]), BASIN_OK);
+    basin_status status = basin__score_data(energy, data, 0, 1, energies);
+    assert_true(status == BASIN_OK || status == BASIN_ERROR_FORMAT);
+    if (status != BASIN_OK)
+        assert_non_null(strstr(basin_context_error(at->context), "neither [0, 1] nor [-1, 1]"));
+    basin_energy_destroy(energy);
+    basin_data_close(data);
+    return status == BASIN_OK ? energies[0] : NAN;
+}
+
+/** Floats are of [0, 1], of [−1, 1] or the model's own, with a little beyond: samples overshoot. */
+static void test_range_of_floats(void **state) {
+    static const float unit[] = {0, 1}, both[] = {-1, 1}, bytes[] = {0, 255};
+    const struct {
+        const float *own;
+        float low, high;
+        double wanted; /* NaN: refused */
+    } cases[] = {
+        {unit, -0.03f, 0.98f, -0.03}, {unit, 0.25f, 1.05f, 0.25}, {unit, -0.6f, 1, 0.2},
+        {unit, -1.1f, 1.1f, -0.05},   {both, -1.02f, 1, -1.02},   {both, 0.25f, 1, -0.5},
+        {both, -0.3f, 0.9f, -0.3},    {unit, -0.3f, 0.9f, NAN},   {bytes, 3, 250, 3},
+        {bytes, -7, 258, -7},         {bytes, 0.25f, 1, 63.75},   {bytes, -90, 250, NAN},
+        {unit, 0, 255, NAN},          {both, -1.5f, 1, NAN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const double got = first_of(*state, cases[i].own, cases[i].low, cases[i].high);
+        if (isnan(cases[i].wanted))
+            assert_true(isnan(got));
+        else
+            assert_true(fabs(got - cases[i].wanted) < 1e-4);
+    }
+}
+
 int main(void) {
 #define OUTSIDE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         OUTSIDE_TEST(test_seed),         OUTSIDE_TEST(test_shuffled),
         OUTSIDE_TEST(test_interpolated), OUTSIDE_TEST(test_rotated),
         OUTSIDE_TEST(test_noise),        OUTSIDE_TEST(test_points),
-        OUTSIDE_TEST(test_score_range),
+        OUTSIDE_TEST(test_score_range),  OUTSIDE_TEST(test_range_of_floats),
     };
     return cmocka_run_group_tests_name("outside", tests, NULL, NULL);
 }

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define DATA_VALUES_MAX ((int64_t)1 << 40)
+#define BEYOND 0.1f /* of a range's length: what samplers overshoot by */
+#define DARK -0.5f  /* images of [−1, 1] have pixels below; those of [0, 1] have none near */
 
 void basin_data_close(basin_data *data) {
     if (!data)
@@ -188,6 +190,18 @@ basin_status basin__data_set_classes(basin_data *data, const char *const *names,
     return BASIN_OK;
 }
 
+/**
+ * Samplers leave values a little outside of a model's range, so an array's own extremes are no
+ * scale: [−0.03, 1] is [0, 1] and not [−1, 1]. Only ranges that cannot be confused are guessed.
+ */
+static void guess_scale(float *low, float *high) {
+    const float dark = *low < DARK ? -1.0f : 0.0f, room = BEYOND * (1 - dark);
+    if (*low < dark - room || *high > 1 + room)
+        return;
+    *low = dark;
+    *high = 1;
+}
+
 basin_status basin__data_set_range(basin_data *data, const char *what, const float *values,
                                    int64_t count) {
     float low = INFINITY, high = -INFINITY;
@@ -200,10 +214,7 @@ basin_status basin__data_set_range(basin_data *data, const char *what, const flo
         high = fmaxf(high, values[i]);
     }
     if (data->info.is_image) {
-        if (low >= -1 && high <= 1) {
-            low = low < 0 ? -1.0f : 0.0f;
-            high = 1;
-        }
+        guess_scale(&low, &high);
     } else {
         float margin = high > low ? 0.1f * (high - low) : 1.0f;
         low -= margin;
@@ -212,6 +223,10 @@ basin_status basin__data_set_range(basin_data *data, const char *what, const flo
     data->info.low = low;
     data->info.high = high;
     return BASIN_OK;
+}
+
+bool basin__data_range_is_guessed(const basin_data *data) {
+    return data->info.is_image && data->values;
 }
 
 static basin_status fill(basin_data *data, const float *x, const int *labels) {

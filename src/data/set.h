@@ -84,6 +84,9 @@ struct basin_data {
     uint64_t stream[2];
 };
 
+/** Whether the range of images was told from their values, which may lie a little outside. */
+bool basin__data_range_is_guessed(const basin_data *data);
+
 extern const basin__data_def *const basin__datas[];
 extern const int basin__data_count;
 
@@ -108,9 +111,9 @@ basin_status basin__data_allocate(basin_data *data, int64_t count, int height, i
                                   int channels);
 
 /**
- * Set the range in data->info from float values: images within [0, 1] or [-1, 1] get that range,
- * others their extremes; points get a box a tenth wider on each side. `what` is named where a value
- * is not finite.
+ * Set the range in data->info from float values: images within [0, 1] or [-1, 1], but for a tenth
+ * of it beyond, get that range (the second if a value is below -0.5), others their extremes; points
+ * get a box a tenth wider on each side. `what` is named where a value is not finite.
  */
 basin_status basin__data_set_range(basin_data *data, const char *what, const float *values,
                                    int64_t count);

@@ -175,9 +175,22 @@ typedef struct basin__range {
     float low, high;
 } basin__range;
 basin__range basin__energy_range(const basin_energy *energy);
-/** Map `count` values of a data set to the range, in place; points are left as they are. */
-void basin__range_apply(basin__range range, const basin_data_info *info, float *x, int64_t count);
-/** Whether a data set's examples have the energy's shape; BASIN_ERROR_SHAPE names both if not. */
+bool basin__range_is_equal(basin__range a, basin__range b);
+/** Whether it is [0, 1] or [-1, 1], by which images are told. */
+bool basin__range_is_usual(basin__range range);
+/** Range that a data set's values are of: of images its own if [0, 1] or [-1, 1], else the
+ * energy's. */
+basin__range basin__energy_range_of(const basin_energy *energy, const basin_data_info *info);
+/** Map `count` values from one range to another, in place. */
+void basin__range_apply(basin__range from, basin__range to, float *x, int64_t count);
+/** Map `count` values of a data set that the energy takes to its range; points stay as they are. */
+void basin__energy_adapt(const basin_energy *energy, const basin_data_info *info, float *x,
+                         int64_t count);
+/**
+ * Whether a data set's examples have the energy's shape (else BASIN_ERROR_SHAPE) and, of images, a
+ * range that can be told: [0, 1], [-1, 1] or its own, but for a tenth of it beyond (else
+ * BASIN_ERROR_FORMAT).
+ */
 basin_status basin__energy_takes(const basin_energy *energy, const basin_data_info *info);
 
 #endif

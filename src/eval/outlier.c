@@ -286,7 +286,7 @@ static int64_t read_block(const basin_detector *detector, const stride *of, int6
     int64_t n = 0;
     for (int64_t at; n < BLOCK && (at = of->first + of->step * (done + n)) < info->count; n++)
         basin_data_get(of->data, at, of->x + n * size);
-    basin__range_apply(basin__energy_range(energy), info, of->x, n * size);
+    basin__energy_adapt(energy, info, of->x, n * size);
     return n;
 }
 

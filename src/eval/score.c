@@ -8,7 +8,6 @@
 basin_status basin__score_blocks(basin_energy *energy, const basin_data *data, int64_t first,
                                  int64_t count, basin__score_visit *visit, void *user) {
     const basin_data_info *info = basin_data_describe(data);
-    basin__range range = basin__energy_range(energy);
     int64_t size = basin_shape_count(energy->shape);
     BASIN_TRY(basin__energy_takes(energy, info));
     int64_t block = count < BASIN__SCORE_BLOCK ? count : BASIN__SCORE_BLOCK;
@@ -18,7 +17,7 @@ basin_status basin__score_blocks(basin_energy *energy, const basin_data *data, i
         int64_t n = count - done < block ? count - done : block;
         for (int64_t i = 0; i < n; i++)
             basin_data_get(data, first + done + i, x + i * size);
-        basin__range_apply(range, info, x, n * size);
+        basin__energy_adapt(energy, info, x, n * size);
         status = visit(user, energy, done, n, x);
     }
     basin__free(energy->context, x);

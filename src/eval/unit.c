@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Image sets on one scale.
- *
- * Samplers leave values a little outside of a model's range, so an array's own extremes are no
- * scale: [−0.03, 1] is [0, 1] and not [−1, 1]. Only ranges that cannot be confused are guessed.
- */
+/* Image sets on one scale. */
 #include "eval/unit.h"
+#include "energy/energy.h"
 #include <math.h>
 #include <string.h>
-
-#define BEYOND 0.1f /* of a range's length: what samplers overshoot by */
-#define DARK -0.5f  /* images of [−1, 1] have pixels below; those of [0, 1] have none near */
 
 /** All of a set's values, [count, size]; NULL without memory. */
 static float *read_all(basin_context *context, const basin_data *data, int64_t size) {
@@ -21,21 +14,15 @@ static float *read_all(basin_context *context, const basin_data *data, int64_t s
     return x;
 }
 
-static basin_status find_range(basin_context *context, const basin_data_info *info, const float *x,
-                               int64_t n, const char *option, basin__unit *unit) {
-    float low = INFINITY, high = -INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        low = fminf(low, x[i]);
-        high = fmaxf(high, x[i]);
-    }
-    unit->high = 1;
-    unit->low = low < DARK ? -1.0f : 0.0f;
-    const float room = BEYOND * (unit->high - unit->low);
-    if (low >= unit->low - room && high <= unit->high + room)
+static basin_status find_range(basin_context *context, const basin_data_info *info,
+                               const char *option, basin__unit *unit) {
+    unit->low = info->low;
+    unit->high = info->high;
+    if (basin__range_is_usual((basin__range){info->low, info->high}))
         return BASIN_OK;
     return basin__fail(context, BASIN_ERROR_CONFIG,
                        "%s has values from %g to %g, which is neither [0, 1] nor [-1, 1]: %s%s",
-                       info->name, (double)low, (double)high,
+                       info->name, (double)info->low, (double)info->high,
                        option ? "say what is black and what is white with " : "scale it to one",
                        option ? option : "");
 }
@@ -76,7 +63,7 @@ basin_status basin__unit_images(basin_context *context, const basin_data *data, 
             unit->low = range[0];
             unit->high = range[1];
         } else {
-            status = find_range(context, info, x, info->count * size, option, unit);
+            status = find_range(context, info, option, unit);
         }
         if (status == BASIN_OK)
             apply(unit, x, info->count * size);
