@@ -129,6 +129,7 @@ npy "9223372036854775807, 9223372036854775807" >lie.npy
 npy "2, 3" "|O" >object.npy
 printf '\223NUMPY\1\0\377\377{' >head.npy
 { npy "1, 12, 12, 1" && zeros 572 && printf '\0\0\200\100'; } >four.npy
+{ npy "1, 12, 12, 1" && zeros 572 && printf '\0\0\200\277'; } >minus.npy
 gzip -c small.npy | head -c 60 >ends-early.npy.gz
 refuse 1 "byte 0: it does not begin with" data empty.npy
 refuse 1 "promises 96 bytes of data, but 0 follow" data bare.npy
@@ -213,6 +214,12 @@ refuse 1 "$fits" ood --model run --in strokes --count 9 --out-data small.npy
 refuse 1 "has examples of 1 x 1 x 2" score --model run --data two-moons
 refuse 1 "has values from 0 to 4, which is neither [0, 1] nor [-1, 1] nor the model's [0, 1]" \
     score --model run --data four.npy
+refuse 2 "neither [0, 1] nor [-1, 1]: scale it to one, or take range data" \
+    train --data four.npy:all-train --base-channels 4 --updates 1 --out fours
+expect 0 "1 examples of 12 x 12 x 1 in [0, 4]" \
+    basin train --data four.npy:all-train --range data --base-channels 4 --batch 2 --n-steps 2 --dry-run
+expect 0 "1 examples of 12 x 12 x 1 in [0, 1]" \
+    basin train --data minus.npy:all-train --base-channels 4 --batch 2 --n-steps 2 --dry-run
 refuse 1 "the kernel is larger than the input" train --data small.npy --out other
 refuse 1 "takes 1 channels; --shape says 3" info run --shape 12x12x3
 

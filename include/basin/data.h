@@ -35,7 +35,8 @@ typedef struct basin_data_info {
     int64_t count;               /**< examples; built-in sets: what was asked for */
     int height, width, channels; /**< points of D dimensions: 1, 1, D */
     bool is_image;
-    float low, high; /**< range of the values given out; points: a box that holds them */
+    float low, high; /**< range of the values given out, which floats may overshoot by a tenth;
+                          points: a box that holds them */
     int class_count; /**< 0: no labels */
     const char *const *class_names; /**< class_count names, or NULL */
     const char *source;             /**< the files read, or how the examples are made */

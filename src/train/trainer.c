@@ -66,6 +66,21 @@ static void set_noise_levels(basin__train_config *config) {
     config->sampler->set_noise_levels(&config->groups[BASIN__GROUP_SAMPLER], low, high);
 }
 
+/* Of images the range that the network sees; of points the box that holds them. */
+static basin_status choose_range(basin__trainer *trainer, const basin_data_info *info) {
+    const int64_t range = trainer->config.train.range;
+    const bool is_kept = !info->is_image || range == BASIN__RANGE_DATA;
+    trainer->is_image = info->is_image;
+    trainer->low = is_kept ? info->low : range == BASIN__RANGE_SYMMETRIC ? -1.0f : 0.0f;
+    trainer->high = is_kept ? info->high : 1.0f;
+    if (is_kept || basin__range_is_usual((basin__range){info->low, info->high}))
+        return BASIN_OK;
+    return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
+                       "%s has values from %g to %g, which is neither [0, 1] nor [-1, 1]: scale it "
+                       "to one, or take range data",
+                       info->name, (double)info->low, (double)info->high);
+}
+
 /* The configuration decides on the data, and the data (points or images) on the preset "auto". */
 static basin_status configure(basin__trainer *trainer, const json_t *settings) {
     const char *named = json_string_value(json_object_get(settings, "data"));
@@ -78,11 +93,7 @@ static basin_status configure(basin__trainer *trainer, const json_t *settings) {
         basin__train_config_reset(&trainer->config);
         BASIN_TRY(basin__train_config_init(trainer->context, settings, true, &trainer->config));
     }
-    trainer->is_image = info->is_image;
-    trainer->low = info->low;
-    trainer->high = info->high;
-    if (info->is_image && trainer->config.train.range == BASIN__RANGE_SYMMETRIC)
-        trainer->low = -1;
+    BASIN_TRY(choose_range(trainer, info));
     trainer->shape = basin_shape_image(info->height, info->width, info->channels);
     trainer->size = basin_shape_count(trainer->shape);
     trainer->batch = trainer->config.train.batch;
