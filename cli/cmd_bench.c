@@ -373,19 +373,6 @@ static basin_status time_updates(bench *b, basin__trainer *trainer, basin__chain
     return BASIN_OK;
 }
 
-/** Levels of the sampler, unless they were given, are the objective's. */
-static void set_noise_levels(basin__command *command) {
-    const bench_options *options = command->options;
-    const basin__objective_def *objective = basin__objective_find(options->objective);
-    const basin__sampler_def *sampler =
-        basin__sampler_find(basin__command_choice(command, "sampler").name);
-    double low, high;
-    if (objective == NULL || objective->noise_levels == NULL || sampler->set_noise_levels == NULL)
-        return;
-    objective->noise_levels(basin__command_group(command, "objective")->values, &low, &high);
-    sampler->set_noise_levels(basin__command_group(command, "sampler"), low, high);
-}
-
 /** Classes in turn for a network that knows classes; NULL where it knows none. */
 static basin_status make_labels(basin_context *context, const json_t *settings, int64_t count,
                                 int **labels) {
@@ -409,14 +396,14 @@ static basin_status make_trainer(basin__command *command, basin_shape shape, flo
     basin_context *context = command->context;
     basin__chains_start(context, (uint64_t)options->seed, 0, 0, 0, 0, 1, options->chains,
                         basin_shape_count(shape), noise);
-    json_t *settings =
-        json_pack("{s:s, s:s, s:s, s:I, s:I}", "network", options->network, "sampler",
-                  basin__command_choice(command, "sampler").name, "objective", options->objective,
-                  "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
+    json_t *settings = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I}", "preset", "default", "network", options->network,
+        "sampler", basin__command_choice(command, "sampler").name, "objective", options->objective,
+        "batch", (json_int_t)options->chains, "seed", (json_int_t)options->seed);
     basin_status status = settings ? BASIN_OK : BASIN_ERROR_MEMORY;
-    set_noise_levels(command);
     for (size_t i = 0; status == BASIN_OK && kinds[i] != NULL; i++)
-        status = basin__options_to_json(context, basin__command_group(command, kinds[i]), settings);
+        status = basin__options_given_to_json(context, basin__command_group(command, kinds[i]),
+                                              settings);
     const bool is_image = shape.height > 1 || shape.width > 1;
     int *labels = NULL;
     if (status == BASIN_OK)

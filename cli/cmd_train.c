@@ -36,29 +36,15 @@ static const basin__option table[] = {
 
 /* ---- settings ---- */
 
-/* What was given in one group, as JSON; the verb's own four options stay here. */
-static basin_status add_given(const basin__command *command, const basin__option_group *group,
-                              json_t *settings) {
-    json_t *all = json_object();
-    basin_status status = basin__options_to_json(command->context, group, all);
-    for (size_t i = 0; i < group->count && status == BASIN_OK; i++) {
-        const basin__option *option = &group->options[i];
-        bool is_own = group->options == table && option->offset >= offsetof(train_options, out);
-        char key[64] = {0};
-        for (size_t j = 0; option->name[j] != 0 && j + 1 < sizeof key; j++)
-            key[j] = option->name[j] == '-' ? '_' : option->name[j];
-        if (!is_own && (group->is_set >> i & 1))
-            json_object_set(settings, key, json_object_get(all, key));
-    }
-    json_decref(all);
-    return status;
-}
-
+/* What was given, as JSON; the verb's own options, and the common ones, stay here. */
 static basin_status make_settings(const basin__command *command, char **text) {
+    static const char *const own[] = {"out", "resume", "force", "dry_run"};
     json_t *settings = json_object();
     basin_status status = BASIN_OK;
     for (size_t i = 0; i + 1 < command->group_count && status == BASIN_OK; i++)
-        status = add_given(command, &command->groups[i], settings);
+        status = basin__options_given_to_json(command->context, &command->groups[i], settings);
+    for (size_t i = 0; i < BASIN_COUNT(own); i++)
+        json_object_del(settings, own[i]);
     *text = status == BASIN_OK ? json_dumps(settings, JSON_COMPACT) : NULL;
     json_decref(settings);
     if (status == BASIN_OK && *text == NULL)

@@ -415,18 +415,10 @@ bool basin__command_is_given(const basin__command *command, const char *name) {
 
 char *basin__command_settings(basin__command *command, const char *kind) {
     const basin__option_group *group = basin__command_group(command, kind);
-    json_t *all = json_object(), *given = json_object();
+    json_t *given = json_object();
     char *text = NULL;
-    if (all && given && basin__options_to_json(command->context, group, all) == BASIN_OK) {
-        const char *key;
-        json_t *value;
-        json_object_foreach(all, key, value) {
-            if (basin__command_is_given(command, key))
-                json_object_set(given, key, value);
-        }
+    if (given && basin__options_given_to_json(command->context, group, given) == BASIN_OK)
         text = json_dumps(given, JSON_COMPACT);
-    }
-    json_decref(all);
     json_decref(given);
     return text;
 }

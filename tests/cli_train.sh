@@ -73,6 +73,11 @@ expect_error 2 "basin train: objective recovery-likelihood learns from chains th
 copies, and sampler ode binds none: take sampler recovery-langevin" \
     basin train $recovery --sampler ode --out other
 expect 0 "of 3 steps an update" basin train $recovery --levels 4 --level-steps 3 --dry-run
+expect 2 "gradient-clip-value has no effect here, with the other options of langevin: leave it away" \
+    basin train $small --gradient-clip none --gradient-clip-value 0.1 --out other
+expect 0 "of 2 steps an update" basin train $small --gradient-clip none --dry-run
+check "what has no effect is no part of a run's configuration" sh -c \
+    '! grep -q "\"temperature\"" run/config.json && grep -q "\"noise_std\"" run/config.json'
 [ ! -e other ] && ok "mistakes leave no folder" || not_ok "mistakes leave no folder"
 expect 0 "updates      5, roll-backs 0" basin train $small --updates 5 --out run --force
 expect 3 "training ran away" basin train $small --updates 50 --out away --gap-limit 1e-9

@@ -279,20 +279,21 @@ static json_t *field_json(const basin__option_field *field) {
     return NULL;
 }
 
-/** "step-size" as the key "step_size". */
-static void write_key(char key[NUMBER_BYTES * 2], const char *name) {
-    snprintf(key, NUMBER_BYTES * 2, "%s", name);
+void basin__option_key(const char *name, char key[BASIN__OPTION_KEY_BYTES]) {
+    snprintf(key, BASIN__OPTION_KEY_BYTES, "%s", name);
     for (; *key; key++)
         if (*key == '-')
             *key = '_';
 }
 
-basin_status basin__options_to_json(basin_context *context, const basin__option_group *group,
-                                    json_t *object) {
+static basin_status add_json(basin_context *context, const basin__option_group *group,
+                             bool are_given_only, json_t *object) {
     for (size_t i = 0; i < group->count; i++) {
+        if (are_given_only && !(group->is_set >> i & 1))
+            continue;
         basin__option_field field = field_of(context, group, i, BASIN__SOURCE_KEY);
-        char key[NUMBER_BYTES * 2];
-        write_key(key, field.option->name);
+        char key[BASIN__OPTION_KEY_BYTES];
+        basin__option_key(field.option->name, key);
         json_t *value = field_json(&field);
         if (!value || json_object_set_new(object, key, value) != 0)
             return basin__fail(context, BASIN_ERROR_FORMAT,
@@ -301,4 +302,14 @@ basin_status basin__options_to_json(basin_context *context, const basin__option_
                                key);
     }
     return BASIN_OK;
+}
+
+basin_status basin__options_to_json(basin_context *context, const basin__option_group *group,
+                                    json_t *object) {
+    return add_json(context, group, false, object);
+}
+
+basin_status basin__options_given_to_json(basin_context *context, const basin__option_group *group,
+                                          json_t *object) {
+    return add_json(context, group, true, object);
 }

@@ -60,6 +60,9 @@ void basin__options_reset(basin_context *context, basin__option_group *group);
 /** Find an option by flag or key name ('-' and '_' are the same), or NULL. */
 const basin__option *basin__option_find(const basin__option_group *groups, size_t group_count,
                                         const char *name, size_t *group_index);
+#define BASIN__OPTION_KEY_BYTES 64
+/** The key of a name: "step-size" is "step_size". */
+void basin__option_key(const char *name, char key[BASIN__OPTION_KEY_BYTES]);
 /** Set one option from text; checks type, range and choices. Unknown names get a suggestion. */
 basin_status basin__option_set(basin_context *context, basin__option_group *groups,
                                size_t group_count, const char *name, const char *text);
@@ -78,5 +81,8 @@ bool basin__option_is_among(const char *name, const char *const *names);
 /** Add every option with its value to a JSON object. */
 basin_status basin__options_to_json(basin_context *context, const basin__option_group *group,
                                     json_t *object);
+/** Add those that the user gave. */
+basin_status basin__options_given_to_json(basin_context *context, const basin__option_group *group,
+                                          json_t *object);
 
 #endif

@@ -199,12 +199,27 @@ void basin__train_config_reset(basin__train_config *config) {
     }
 }
 
+/** Options of the sampler that its others switch off are no part of what was resolved. */
+static basin_status add_resolved(const basin__train_config *config, int at, json_t *out) {
+    const basin__option_group *group = &config->groups[at];
+    BASIN_TRY(basin__options_to_json(config->context, group, out));
+    if (at != BASIN__GROUP_SAMPLER || config->sampler->ignores == NULL)
+        return BASIN_OK;
+    for (size_t i = 0; i < group->count; i++) {
+        char key[BASIN__OPTION_KEY_BYTES];
+        basin__option_key(group->options[i].name, key);
+        if (config->sampler->ignores(group->values, group->options[i].name))
+            json_object_del(out, key);
+    }
+    return BASIN_OK;
+}
+
 basin_status basin__train_config_json(const basin__train_config *config, json_t **out) {
     *out = json_object();
     if (*out == NULL)
         return basin__fail(config->context, BASIN_ERROR_MEMORY, "no memory for the configuration");
     for (int i = 0; i < BASIN__GROUP_COUNT; i++) {
-        basin_status status = basin__options_to_json(config->context, &config->groups[i], *out);
+        basin_status status = add_resolved(config, i, *out);
         if (status != BASIN_OK) {
             json_decref(*out);
             *out = NULL;
@@ -232,10 +247,8 @@ static basin_status check_start(const basin__train_config *config) {
 
 /** Whether the training's own option of that name has another value than the preset gives it. */
 static bool is_chosen(const basin__train_config *config, const json_t *all, const char *name) {
-    char key[40];
-    basin__snprintf(key, sizeof key, "%s", name);
-    for (char *at = key; *at != '\0'; at++)
-        *at = *at == '-' ? '_' : *at;
+    char key[BASIN__OPTION_KEY_BYTES];
+    basin__option_key(name, key);
     return !json_equal(json_object_get(all, key), json_object_get(config->preset, key));
 }
 
@@ -298,5 +311,10 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",
                            (long long)train->buffer_size, (long long)train->batch);
-    return basin__sampler_check(context, config->sampler, &config->groups[BASIN__GROUP_SAMPLER]);
+    const basin__option_group *group = &config->groups[BASIN__GROUP_SAMPLER];
+    BASIN_TRY(basin__sampler_check(context, config->sampler, group));
+    return config->sampler->ignores == NULL
+               ? BASIN_OK
+               : basin__options_check_given(context, group, config->sampler->ignores,
+                                            group->values);
 }

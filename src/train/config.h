@@ -71,7 +71,10 @@ typedef struct basin__train_config {
 basin_status basin__train_config_init(basin_context *context, const json_t *settings,
                                       bool is_points, basin__train_config *config);
 void basin__train_config_reset(basin__train_config *config);
-/** All options as one JSON object, a new reference: init() of it gives the same again. */
+/**
+ * All options but those without effect as one JSON object, a new reference: init() of it gives the
+ * same again.
+ */
 basin_status basin__train_config_json(const basin__train_config *config, json_t **out);
 /**
  * What a preset, "auto" among them, takes of a kind ("network") where nothing else is asked for:
@@ -81,7 +84,7 @@ char *basin__preset_choice(basin_context *context, const char *preset, bool is_p
                            const char *kind);
 /** The sampler that goes with an objective where no other is asked for; NULL: any. */
 const char *basin__objective_sampler(const basin__objective_def *objective);
-/** Contradictions between options, after the data is known. */
+/** Contradictions between options, and such without effect, after the data is known. */
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points);
 
 /** A recipe: what differs from the defaults of the tables, as JSON. */

@@ -122,12 +122,10 @@ static basin_status check_resume_key(basin_context *context, const char *key) {
     static const char *const free_keys[] = {"updates",      "time_limit",       "log_every",
                                             "sample_every", "sample_count",     "sample_steps",
                                             "data_dir",     "keep_checkpoints", "checkpoint_every"};
-    char plain[64];
-    size_t length = strlen(key);
-    for (size_t i = 0; i <= length && i < sizeof plain; i++)
-        plain[i] = key[i] == '-' ? '_' : key[i];
+    char plain[BASIN__OPTION_KEY_BYTES];
+    basin__option_key(key, plain);
     for (size_t i = 0; i < BASIN_COUNT(free_keys); i++)
-        if (length < sizeof plain && strcmp(plain, free_keys[i]) == 0)
+        if (strcmp(plain, free_keys[i]) == 0)
             return BASIN_OK;
     return basin__fail(context, BASIN_ERROR_CONFIG,
                        "%s cannot change when a run is resumed; start a new run", key);
