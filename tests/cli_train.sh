@@ -73,8 +73,23 @@ expect_error 2 "basin train: objective recovery-likelihood learns from chains th
 copies, and sampler ode binds none: take sampler recovery-langevin" \
     basin train $recovery --sampler ode --out other
 expect 0 "of 3 steps an update" basin train $recovery --levels 4 --level-steps 3 --dry-run
+plain="--data strokes --data-count 200 --image-size 12 --network unet --channels 4,8 --embedding 8"
 expect 2 "gradient-clip-value has no effect here, with the other options of langevin: leave it away" \
     basin train $small --gradient-clip none --gradient-clip-value 0.1 --out other
+expect 2 "noise-mean has no effect here, with the other options of diffusion" \
+    basin train $plain --objective diffusion --noise-distribution vp --noise-mean 0 --out other
+expect 2 "class-dropout has no effect here" \
+    basin train $plain --objective diffusion --class-dropout 0.2 --out other
+expect 2 "time-std has no effect here" basin train $plain --objective flow-matching --time-std 2 --out other
+expect 2 "class-dropout has no effect here" basin train $small --class-dropout 0.2 --out other
+expect 2 "neighbours has no effect here" \
+    basin train $small --objective improved-cd --entropy-weight 0 --neighbours 3 --out other
+expect 2 "decay-factor is for exponential decay, and decay is another" \
+    basin train $small --decay cosine --decay-factor 0.5 --out other
+expect 2 "parameter-clip-value is for clipping, and parameter-clip is none" \
+    basin train $small --parameter-clip none --parameter-clip-value 3 --out other
+expect 2 "sample-steps is for samplers that take steps" \
+    basin train $plain --objective diffusion --sample-steps 9 --out other
 expect 0 "of 2 steps an update" basin train $small --gradient-clip none --dry-run
 check "what has no effect is no part of a run's configuration" sh -c \
     '! grep -q "\"temperature\"" run/config.json && grep -q "\"noise_std\"" run/config.json'

@@ -46,6 +46,11 @@ static basin__objective_values cd_build(const void *values, basin__loss *of, bas
     return (basin__objective_values){.loss = loss, .energy_data = low, .energy_negative = high};
 }
 
+static bool cd_ignores(const void *values, const char *name) {
+    const cd_options *options = values;
+    return !options->class_conditional && strcmp(name, "class-dropout") == 0;
+}
+
 static unsigned cd_needs(const void *values) {
     const cd_options *options = values;
     return options->class_conditional ? BASIN__NEED_LABELS : 0;
@@ -63,6 +68,7 @@ const basin__objective_def basin__objective_cd = {
     .options_bytes = sizeof(cd_options),
     .needs = BASIN__NEED_CHAINS | BASIN__NEED_PLAIN,
     .needs_by_options = cd_needs,
+    .ignores = cd_ignores,
     .build = cd_build,
     .class_dropout = cd_class_dropout,
 };

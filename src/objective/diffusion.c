@@ -73,6 +73,15 @@ static basin_status diffusion_check(basin_context *context, const void *values) 
                        options->low, options->high);
 }
 
+static bool diffusion_ignores(const void *values, const char *name) {
+    static const char *const of_log_normal[] = {"noise-mean", "noise-log-std", NULL};
+    static const char *const of_process[] = {"beta-low", "beta-high", NULL};
+    const int64_t distribution = ((const diffusion_options *)values)->distribution;
+    return (distribution != LOG_NORMAL && basin__option_is_among(name, of_log_normal)) ||
+           (distribution != VP && distribution != SUB_VP &&
+            basin__option_is_among(name, of_process));
+}
+
 /** log σ of vp and sub-vp at time u: with B = ∫β, σ² = exp(B) − 1, and σ = 2 sinh(B/2). */
 static basin_value log_level_vp(basin_graph *graph, const diffusion_options *options,
                                 basin_value u) {
@@ -175,6 +184,7 @@ const basin__objective_def basin__objective_diffusion = {
     .needs = BASIN__NEED_NOISE_LEVEL,
     .needs_by_options = diffusion_needs,
     .check = diffusion_check,
+    .ignores = diffusion_ignores,
     .build = diffusion_build,
     .noise_levels = diffusion_levels,
 };

@@ -48,6 +48,12 @@ static basin_status flow_check(basin_context *context, const void *values) {
                        options->low, options->high);
 }
 
+static bool flow_ignores(const void *values, const char *name) {
+    static const char *const of_logit_normal[] = {"time-mean", "time-std", NULL};
+    return ((const flow_options *)values)->distribution == UNIFORM &&
+           basin__option_is_among(name, of_logit_normal);
+}
+
 static basin_value draw_time(basin_graph *graph, basin__loss *loss, const flow_options *options) {
     const basin_shape scalar = basin_shape_vector(1);
     const double span = options->high - options->low;
@@ -95,6 +101,7 @@ const basin__objective_def basin__objective_flow_matching = {
     .options_bytes = sizeof(flow_options),
     .needs = BASIN__NEED_NOISE_LEVEL,
     .check = flow_check,
+    .ignores = flow_ignores,
     .build = flow_build,
     .noise_levels = flow_levels,
 };

@@ -57,6 +57,13 @@ static const basin__option improved_table[] = {
     BASIN__CLASS_DROPOUT_ROW(AT(class_dropout), "0.1"),
 };
 
+static bool improved_ignores(const void *values, const char *name) {
+    const improved_options *options = values;
+    return (!options->class_conditional && strcmp(name, "class-dropout") == 0) ||
+           (!(options->kl_weight > 0) && strcmp(name, "kl-steps") == 0) ||
+           (!(options->entropy_weight > 0) && strcmp(name, "neighbours") == 0);
+}
+
 /* ---- the chain's end as a function of the parameters ---- */
 
 typedef struct chain {
@@ -165,6 +172,7 @@ const basin__objective_def basin__objective_improved_cd = {
     .options_bytes = sizeof(improved_options),
     .needs = BASIN__NEED_CHAINS | BASIN__NEED_PLAIN,
     .needs_by_options = improved_needs,
+    .ignores = improved_ignores,
     .build = improved_build,
     .class_dropout = improved_class_dropout,
     .neighbours = improved_neighbours,

@@ -81,6 +81,8 @@ typedef struct basin__objective_def {
     unsigned (*needs_by_options)(const void *options);
     /** Check options against each other. NULL: nothing can contradict. */
     basin_status (*check)(basin_context *context, const void *options);
+    /** Whether the others leave an option without effect. NULL: each has one. */
+    bool (*ignores)(const void *options, const char *name);
     /** Build the loss of an example. Mistakes go to the graph's sticky error. */
     basin__objective_values (*build)(const void *options, basin__loss *loss, basin_graph *graph);
     /** The lowest and highest noise level trained at. NULL: the objective has none. */

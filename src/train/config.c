@@ -199,16 +199,46 @@ void basin__train_config_reset(basin__train_config *config) {
     }
 }
 
-/** Options of the sampler that its others switch off are no part of what was resolved. */
+/* ---- options without effect ---- */
+
+static bool sampler_ignores(const void *user, const char *name) {
+    const basin__train_config *config = user;
+    return config->sampler->ignores != NULL &&
+           config->sampler->ignores(config->groups[BASIN__GROUP_SAMPLER].values, name);
+}
+
+static bool takes_classes(const basin__train_config *config) {
+    static const char *const names[] = {"classes", "logits"};
+    const basin__option_group *network = &config->groups[BASIN__GROUP_NETWORK];
+    for (size_t i = 0; i < BASIN_COUNT(names); i++) {
+        const basin__option *option = basin__option_find(network, 1, names[i], NULL);
+        if (option && *(const int64_t *)((const char *)network->values + option->offset) > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool objective_ignores(const void *user, const char *name) {
+    const basin__train_config *config = user;
+    return (config->objective->ignores != NULL &&
+            config->objective->ignores(config->groups[BASIN__GROUP_OBJECTIVE].values, name)) ||
+           (strcmp(name, "class-dropout") == 0 && !takes_classes(config));
+}
+
+/** Whether the other options leave one of a group's without effect. NULL: they never do. */
+static bool (*const ignores[BASIN__GROUP_COUNT])(const void *user, const char *name) = {
+    [BASIN__GROUP_SAMPLER] = sampler_ignores,
+    [BASIN__GROUP_OBJECTIVE] = objective_ignores,
+};
+
+/** What has no effect is no part of what was resolved. */
 static basin_status add_resolved(const basin__train_config *config, int at, json_t *out) {
     const basin__option_group *group = &config->groups[at];
     BASIN_TRY(basin__options_to_json(config->context, group, out));
-    if (at != BASIN__GROUP_SAMPLER || config->sampler->ignores == NULL)
-        return BASIN_OK;
-    for (size_t i = 0; i < group->count; i++) {
+    for (size_t i = 0; ignores[at] && i < group->count; i++) {
         char key[BASIN__OPTION_KEY_BYTES];
         basin__option_key(group->options[i].name, key);
-        if (config->sampler->ignores(group->values, group->options[i].name))
+        if (ignores[at](config, group->options[i].name))
             json_object_del(out, key);
     }
     return BASIN_OK;
@@ -286,6 +316,21 @@ static basin_status check_chain_options(const basin__train_config *config) {
     return BASIN_OK;
 }
 
+/** What the parameter step and the pictures' sampler have no use for. */
+static basin_status check_step_options(const basin__train_config *config) {
+    static const char *const of_decay[] = {"decay-factor", "decay-every", NULL};
+    static const char *const of_clip[] = {"parameter-clip-value", NULL};
+    static const char *const of_steps[] = {"sample-steps", NULL};
+    if (config->train.schedule.decay != BASIN__DECAY_EXPONENTIAL)
+        BASIN_TRY(check_not_chosen(config, of_decay, "exponential decay", "decay is another"));
+    if (config->train.schedule.parameter_clip == BASIN__CLIP_NONE)
+        BASIN_TRY(check_not_chosen(config, of_clip, "clipping", "parameter-clip is none"));
+    if (!basin__option_find(&config->groups[BASIN__GROUP_SAMPLER], 1, "n-steps", NULL))
+        BASIN_TRY(check_not_chosen(config, of_steps, "samplers that take steps",
+                                   "the sampler walks noise levels"));
+    return BASIN_OK;
+}
+
 basin_status basin__train_config_check(const basin__train_config *config, bool is_points) {
     const basin__train_values *train = &config->train;
     basin_context *context = config->context;
@@ -302,6 +347,7 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
                            "buffer-storage byte is for images, and %s holds points", train->data);
     BASIN_TRY(check_start(config));
     BASIN_TRY(check_chain_options(config));
+    BASIN_TRY(check_step_options(config));
     const bool has_buffer = (config->objective->needs & BASIN__NEED_CHAINS) != 0 &&
                             train->chain_start == BASIN__START_BUFFER;
     if (train->augment.probability > 0 && is_points)
@@ -311,10 +357,10 @@ basin_status basin__train_config_check(const basin__train_config *config, bool i
         return basin__fail(context, BASIN_ERROR_CONFIG,
                            "buffer-size %lld is below batch %lld: each chain needs its own slot",
                            (long long)train->buffer_size, (long long)train->batch);
-    const basin__option_group *group = &config->groups[BASIN__GROUP_SAMPLER];
-    BASIN_TRY(basin__sampler_check(context, config->sampler, group));
-    return config->sampler->ignores == NULL
-               ? BASIN_OK
-               : basin__options_check_given(context, group, config->sampler->ignores,
-                                            group->values);
+    BASIN_TRY(
+        basin__sampler_check(context, config->sampler, &config->groups[BASIN__GROUP_SAMPLER]));
+    for (int i = 0; i < BASIN__GROUP_COUNT; i++)
+        if (ignores[i])
+            BASIN_TRY(basin__options_check_given(context, &config->groups[i], ignores[i], config));
+    return BASIN_OK;
 }
