@@ -80,6 +80,10 @@ expect 2 "noise-mean has no effect here, with the other options of diffusion" \
     basin train $plain --objective diffusion --noise-distribution vp --noise-mean 0 --out other
 expect 2 "class-dropout has no effect here" \
     basin train $plain --objective diffusion --class-dropout 0.2 --out other
+expect 2 "base-channels has no effect here, with the other options of conv: leave it away" \
+    basin train --preset uva --base-channels 8 --out other
+expect 2 "heads has no effect here" basin train $plain --objective diffusion --heads 2 --out other
+expect 2 "data-std has no effect here" basin train --data rings --network mlp --data-std 2 --out other
 expect 2 "time-std has no effect here" basin train $plain --objective flow-matching --time-std 2 --out other
 expect 2 "class-dropout has no effect here" basin train $small --class-dropout 0.2 --out other
 expect 2 "neighbours has no effect here" \

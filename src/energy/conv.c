@@ -232,6 +232,10 @@ static basin_status recognise_conv(basin_context *context, const basin__paramete
     return BASIN_OK;
 }
 
+static bool conv_ignores(const void *values, const char *name) {
+    return ((const conv_options *)values)->channels.count > 0 && strcmp(name, "base-channels") == 0;
+}
+
 const basin__network_def basin__network_conv = {
     .name = "conv",
     .help = "convolutions, a mean over space or a flatten, linear layers",
@@ -239,6 +243,7 @@ const basin__network_def basin__network_conv = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(conv_options),
     .condition = condition_conv,
+    .ignores = conv_ignores,
     .build = build_conv,
     .recognise = recognise_conv,
 };

@@ -13,6 +13,7 @@
 #include "energy/network.h"
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LAYERS_MAX 64
 #define NAME_BYTES 32
@@ -165,6 +166,14 @@ static basin_status recognise_mlp(basin_context *context, const basin__parameter
     return recognise_shape(context, weight_at(tensors, 0)->file_dim[1], shape);
 }
 
+static bool mlp_ignores(const void *values, const char *name) {
+    static const char *const of_denoisers[] = {"energy-form", "data-std", NULL};
+    const mlp_options *options = values;
+    return !options->noise_conditional &&
+           (basin__option_is_among(name, of_denoisers) ||
+            (options->classes == 0 && strcmp(name, "embedding") == 0));
+}
+
 const basin__network_def basin__network_mlp = {
     .name = "mlp",
     .help = "linear layers on a point or a flattened image",
@@ -172,6 +181,7 @@ const basin__network_def basin__network_mlp = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(mlp_options),
     .condition = condition_mlp,
+    .ignores = mlp_ignores,
     .build = build_mlp,
     .recognise = recognise_mlp,
 };

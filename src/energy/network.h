@@ -135,6 +135,8 @@ typedef struct basin__network_def {
     size_t option_count, options_bytes;
     /** What it takes beside x. NULL: nothing. */
     basin__condition (*condition)(const void *options);
+    /** Whether the others leave an option without effect. NULL: each has one. */
+    bool (*ignores)(const void *options, const char *name);
     /** Build E(x) for one example x: a scalar. Shape mistakes go to the graph's sticky error. */
     basin_value (*build)(basin__build *build, const void *options, basin_value x);
     /**

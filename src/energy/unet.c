@@ -24,6 +24,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LEVELS_MAX 8
 #define BLOCKS_MAX 8
@@ -256,6 +257,10 @@ static basin_value build_unet(basin__build *build, const void *opaque, basin_val
     return options->logits > 0 ? basin__classified_energy(build, energy, at.logits) : energy;
 }
 
+static bool unet_ignores(const void *values, const char *name) {
+    return ((const unet_options *)values)->attention.count == 0 && strcmp(name, "heads") == 0;
+}
+
 const basin__network_def basin__network_unet = {
     .name = "unet",
     .help = "an image-to-image network with skips: energies of images at every noise level",
@@ -263,5 +268,6 @@ const basin__network_def basin__network_unet = {
     .option_count = BASIN_COUNT(options_table),
     .options_bytes = sizeof(unet_options),
     .condition = condition_unet,
+    .ignores = unet_ignores,
     .build = build_unet,
 };

@@ -201,6 +201,12 @@ void basin__train_config_reset(basin__train_config *config) {
 
 /* ---- options without effect ---- */
 
+static bool network_ignores(const void *user, const char *name) {
+    const basin__train_config *config = user;
+    return config->network->ignores != NULL &&
+           config->network->ignores(config->groups[BASIN__GROUP_NETWORK].values, name);
+}
+
 static bool sampler_ignores(const void *user, const char *name) {
     const basin__train_config *config = user;
     return config->sampler->ignores != NULL &&
@@ -227,6 +233,7 @@ static bool objective_ignores(const void *user, const char *name) {
 
 /** Whether the other options leave one of a group's without effect. NULL: they never do. */
 static bool (*const ignores[BASIN__GROUP_COUNT])(const void *user, const char *name) = {
+    [BASIN__GROUP_NETWORK] = network_ignores,
     [BASIN__GROUP_SAMPLER] = sampler_ignores,
     [BASIN__GROUP_OBJECTIVE] = objective_ignores,
 };
