@@ -191,6 +191,32 @@ static const char *negated_flag(const basin__command *command, const char *name)
     return option && option->type == BASIN__OPTION_FLAG ? name + 3 : NULL;
 }
 
+/** The things of a kind that have an option, ", " between them; "" if none does. */
+static void list_owners(const basin__kind *kind, const char *name, size_t bytes, char *text) {
+    size_t at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < kind->count(); i++) {
+        const basin__kind_item item = kind->item(i);
+        const basin__option_group group = {.options = item.options, .count = item.option_count};
+        if (at < bytes && basin__option_find(&group, 1, name, NULL))
+            at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? ", " : "", item.name);
+    }
+}
+
+/** What has no such option is asked about the things that were not chosen. */
+static basin_status check_owner(basin__command *command, const char *name) {
+    const char *const *kind = command->verb->kinds;
+    char owners[256];
+    for (; kind && *kind; kind++) {
+        list_owners(basin__kind_find(*kind), name, sizeof owners, owners);
+        if (owners[0])
+            return basin__fail(command->context, BASIN_ERROR_CONFIG,
+                               "unknown option --%s: it is of %s %s, and %s is chosen", name, *kind,
+                               owners, basin__command_group(command, *kind)->title);
+    }
+    return BASIN_OK;
+}
+
 /** Set the option at argv[*at]; *at then is the last argument used. */
 static basin_status parse_option(basin__command *command, int *at) {
     const char *argument = command->argv[*at] + 2, *value = strchr(argument, '=');
@@ -208,6 +234,8 @@ static basin_status parse_option(basin__command *command, int *at) {
                                  "false");
     const basin__option *option =
         basin__option_find(command->groups, command->group_count, name, NULL);
+    if (!option)
+        BASIN_TRY(check_owner(command, name));
     if (value) {
         value++;
     } else if (option && option->type == BASIN__OPTION_FLAG) {

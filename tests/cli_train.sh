@@ -61,7 +61,10 @@ expect 0 "updates      1" basin train --data two-moons --objective diffusion --n
     --updates 1 --batch 4 --sample-every 0 --out sampled
 rm -r sampled
 expect 2 "label-smoothing 2 is out of range" basin train --preset classify --label-smoothing 2
-expect 2 "unknown option --hidden" basin train --data strokes --hidden 8 --dry-run
+expect 2 "unknown option --hidden: it is of network mlp, and conv is chosen" \
+    basin train --data strokes --hidden 8 --dry-run
+expect 2 "unknown option --churn: it is of sampler ode, and langevin is chosen" \
+    basin train --data strokes --churn 8 --dry-run
 expect 2 "noise-low 5 is not below noise-high 1" basin train --data two-moons --objective diffusion \
     --noise-conditional --noise-low 5 --noise-high 1 --out other
 expect_error 2 "basin train: shift, flip, treat and range are for images, and two-moons holds points" \
