@@ -216,6 +216,8 @@ refuse 1 "has values from 0 to 4, which is neither [0, 1] nor [-1, 1] nor the mo
     score --model run --data four.npy
 refuse 2 "neither [0, 1] nor [-1, 1]: scale it to one, or take range data" \
     train --data four.npy:all-train --base-channels 4 --updates 1 --out fours
+refuse 2 "four.npy:all-train has values from 0 to 4" \
+    train --data minus.npy:all-train --held-out four.npy:all-train --base-channels 4 --updates 1 --out fours
 expect 0 "1 examples of 12 x 12 x 1 in [0, 4]" \
     basin train --data four.npy:all-train --range data --base-channels 4 --batch 2 --n-steps 2 --dry-run
 expect 0 "1 examples of 12 x 12 x 1 in [0, 1]" \

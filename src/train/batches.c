@@ -4,6 +4,7 @@
  * update and the place in the batch.
  */
 #include "train/batches.h"
+#include "energy/energy.h"
 #include "train/random.h"
 #include "train/treat.h"
 #include <string.h>
@@ -58,7 +59,7 @@ static void shuffle(basin__batches *batches, int64_t epoch) {
 void basin__example_get(const basin_data *data, int64_t index, float low, float high, float *x) {
     const basin_data_info *info = basin_data_describe(data);
     basin_data_get(data, index, x);
-    if (!info->is_image)
+    if (!info->is_image || !basin__range_is_usual((basin__range){info->low, info->high}))
         return;
     int64_t size = (int64_t)info->height * info->width * info->channels;
     const float scale = (high - low) / (info->high - info->low);

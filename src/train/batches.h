@@ -38,7 +38,10 @@ void basin__batches_reset(basin__batches *batches);
  */
 void basin__batches_get(basin__batches *batches, const basin__moment *moment, int64_t n, float *x,
                         float *labels);
-/** An example as the model sees it, neither augmented nor noisy. */
+/**
+ * An example as the model sees it, neither augmented nor noisy: of images [low, high] is where
+ * [0, 1] or [-1, 1] come to; others, and points, are as they are.
+ */
 void basin__example_get(const basin_data *data, int64_t index, float low, float high, float *x);
 
 #endif

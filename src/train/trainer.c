@@ -66,6 +66,17 @@ static void set_noise_levels(basin__train_config *config) {
     config->sampler->set_noise_levels(&config->groups[BASIN__GROUP_SAMPLER], low, high);
 }
 
+/* Images of another scale are taken as they are, or not at all. */
+static basin_status check_range(const basin__trainer *trainer, const basin_data_info *info) {
+    if (!info->is_image || trainer->config.train.range == BASIN__RANGE_DATA ||
+        basin__range_is_usual((basin__range){info->low, info->high}))
+        return BASIN_OK;
+    return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
+                       "%s has values from %g to %g, which is neither [0, 1] nor [-1, 1]: scale it "
+                       "to one, or take range data",
+                       info->name, (double)info->low, (double)info->high);
+}
+
 /* Of images the range that the network sees; of points the box that holds them. */
 static basin_status choose_range(basin__trainer *trainer, const basin_data_info *info) {
     const int64_t range = trainer->config.train.range;
@@ -73,12 +84,7 @@ static basin_status choose_range(basin__trainer *trainer, const basin_data_info 
     trainer->is_image = info->is_image;
     trainer->low = is_kept ? info->low : range == BASIN__RANGE_SYMMETRIC ? -1.0f : 0.0f;
     trainer->high = is_kept ? info->high : 1.0f;
-    if (is_kept || basin__range_is_usual((basin__range){info->low, info->high}))
-        return BASIN_OK;
-    return basin__fail(trainer->context, BASIN_ERROR_CONFIG,
-                       "%s has values from %g to %g, which is neither [0, 1] nor [-1, 1]: scale it "
-                       "to one, or take range data",
-                       info->name, (double)info->low, (double)info->high);
+    return check_range(trainer, info);
 }
 
 /* The configuration decides on the data, and the data (points or images) on the preset "auto". */
@@ -114,6 +120,7 @@ static basin_status configure(basin__trainer *trainer, const json_t *settings) {
                                "held-out examples are %d x %d x %d, those of %s %d x %d x %d",
                                other->height, other->width, other->channels, info->name,
                                info->height, info->width, info->channels);
+        BASIN_TRY(check_range(trainer, other));
     }
     return BASIN_OK;
 }
