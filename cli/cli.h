@@ -123,8 +123,6 @@ bool basin__command_is_given(const basin__command *command, const char *option);
 /** The chosen thing's options that the user gave, as a JSON text for free(); NULL without memory.
  */
 char *basin__command_settings(basin__command *command, const char *kind);
-/** Add every option with its value, but for the common ones, to a JSON object. */
-basin_status basin__command_to_json(const basin__command *command, json_t *object);
 
 /**
  * A name (a path, a class) as JSON text. JSON is UTF-8 and file names need not be: each byte that

@@ -451,12 +451,6 @@ char *basin__command_settings(basin__command *command, const char *kind) {
     return text;
 }
 
-basin_status basin__command_to_json(const basin__command *command, json_t *object) {
-    for (size_t i = 0; i + 1 < command->group_count; i++) /* the last group is the common one */
-        BASIN_TRY(basin__options_to_json(command->context, &command->groups[i], object));
-    return BASIN_OK;
-}
-
 static int exit_code(basin_status status) {
     switch (status) {
     case BASIN_OK:
